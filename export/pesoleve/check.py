@@ -1,0 +1,83 @@
+"""Is what was built what the catalog says? Every file, every hash, every dtype's canary."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pesoleve_worker.canary import canary_difference
+from pesoleve_worker.catalog import Model
+from pesoleve_worker.errors import PesoLeveError
+
+from .catalog import CATALOG, read
+from .errors import CheckError
+from .graph.storage import GRAPH, WEIGHTS
+from .native_host import NativeSession, NativeTokenizer
+from .pack import unpack
+
+DEVICE = "wasm"
+"""Whose session configuration is used: the one whose arithmetic is the CPU's."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One dtype that loads, runs, and answers its canary within ``tolerance``."""
+
+    model: str
+    dtype: str
+    bytes: int
+    canary_difference: float
+    tolerance: float
+
+
+def check(models: Path, report: Callable[[str], None] = lambda _label: None) -> list[Checked]:
+    """Check everything in ``models``.
+
+    Raises:
+        CheckError: naming the first thing that is wrong.
+    """
+    catalog = read(models)
+    if not catalog.models:
+        raise CheckError(f"{models / CATALOG} holds no model. Run: pesoleve build")
+    checked = []
+    for model in catalog.models:
+        for dtype in model.devices[DEVICE].files:
+            report(f"{model.id} {dtype}")
+            checked.append(_check_dtype(models, model, dtype))
+    return checked
+
+
+def _check_dtype(models: Path, model: Model, dtype: str) -> Checked:
+    try:
+        files = model.files_for(DEVICE, dtype)
+        contents = {
+            role: unpack((models / file.path).read_bytes(), file) for role, file in files.items()
+        }
+        difference = _run_canary(model, dtype, contents)
+    except FileNotFoundError as error:
+        raise CheckError(f"{error.filename} is missing. Run: pesoleve build {model.id}") from error
+    except ValueError as error:
+        raise CheckError(f"{error}. Run: pesoleve build {model.id}") from error
+    except PesoLeveError as error:
+        raise CheckError(f"{model.id} in {dtype}: {error.message}") from error
+    if not difference <= model.canary.tolerance:
+        raise CheckError(
+            f"{model.id} in {dtype} answers its canary {difference:.3g} off; at most "
+            f"{model.canary.tolerance:.3g} is right"
+        )
+    total = sum(file.bytes for file in files.values())
+    return Checked(model.id, dtype, total, difference, model.canary.tolerance)
+
+
+def _run_canary(model: Model, dtype: str, contents: dict[str, bytes]) -> float:
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        (directory / GRAPH).write_bytes(contents["graph"])
+        (directory / WEIGHTS).write_bytes(contents["weights"])
+        (directory / "tokenizer.json").write_bytes(contents["tokenizer"])
+        session = NativeSession(directory, model.devices[DEVICE].session_config)
+        tokenizer = NativeTokenizer(directory / "tokenizer.json")
+        return asyncio.run(canary_difference(model, dtype, session, tokenizer))

@@ -1,0 +1,112 @@
+"""The ``pesoleve`` command: thin; every line of logic is elsewhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pesoleve_worker import __version__
+from rich.console import Console
+
+from . import show
+from .errors import ExportError
+from .recipe import bundled, load_recipe
+from .stages import default_cache
+
+app = typer.Typer(
+    help="Is this model light enough for your visitors' browsers? Shrink it, weigh it, serve it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+errors = Console(stderr=True)
+SITE = Path("site")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Models = Annotated[Path, typer.Option("--out", help="Where the catalog and the models go.")]
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def build(
+    recipes: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"Recipes: paths, or names of: {', '.join(bundled())}. Default: all."),
+    ] = None,
+    out: Models = SITE / "models",
+    json_: Json = False,
+) -> None:
+    """Export, reduce, measure and pack models, and write the catalog."""
+    from . import catalog
+    from .build import build_recipe, stage_count
+    from .stages import Stages
+
+    wanted = [load_recipe(name) for name in recipes or bundled()]
+    with show.progress(errors, sum(map(stage_count, wanted))) as report:
+        stages = Stages(default_cache(), report)
+        built = [build_recipe(recipe, stages) for recipe in wanted]
+    changed = catalog.publish(out, {b.model.id: (b.model, b.packed) for b in built})
+    if json_:
+        models = [asdict(result.model) for result in built]
+        _print_json({"changed": changed, "stages_run": stages.ran, "models": models})
+        return
+    for result in built:
+        show.model_table(Console(), result.model)
+    if changed or stages.ran:
+        errors.print(f"Wrote {out / catalog.CATALOG}.")
+    else:
+        errors.print(f"Nothing changed: {out / catalog.CATALOG} is up to date.")
+
+
+@app.command()
+def check(out: Models = SITE / "models", json_: Json = False) -> None:
+    """Check that every built file is whole and every dtype answers its canary."""
+    from .check import check as check_models
+
+    with errors.status("checking") as status:
+        checked = check_models(out, lambda label: status.update(f"checking {label}"))
+    if json_:
+        _print_json([asdict(row) for row in checked])
+    else:
+        show.check_table(Console(), checked)
+
+
+@app.command()
+def serve(
+    directory: Annotated[Path, typer.Argument(help="The site to serve.")] = SITE,
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Use 127.0.0.1 unless others should reach it.")] = (
+        "127.0.0.1"
+    ),
+    base_path: Annotated[str, typer.Option(help="Serve below this path, as some hosts do.")] = "/",
+    isolation: Annotated[
+        bool, typer.Option(help="Send COOP and COEP, which WASM threads need.")
+    ] = True,
+) -> None:
+    """Serve the page: isolation headers, ranges, precompressed files."""
+    from .serve import run
+
+    run(directory, host=host, port=port, base_path=base_path, isolation=isolation)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command; an ExportError prints its message and exits with its code."""
+    try:
+        app()
+    except ExportError as error:
+        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt:
+        errors.print("Interrupted. The last good catalog is untouched.")
+        raise SystemExit(130) from None

@@ -1,0 +1,78 @@
+"""What the command prints: progress while it works, tables when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pesoleve_worker.catalog import Model
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .check import Checked
+from .stages import Report
+
+
+def megabytes(count: int) -> str:
+    """Format bytes as decimal megabytes, as DevTools does."""
+    return f"{count / 1e6:,.2f} MB"
+
+
+@contextmanager
+def progress(console: Console, total: int) -> Iterator[Report]:
+    """Show a bar over ``total`` stages; yields what ``Stages`` reports to."""
+    columns = (
+        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=total)
+        begun = 0
+
+        def report(label: str, cached: bool) -> None:
+            nonlocal begun
+            if not cached:
+                console.print(f"  {label}", highlight=False)
+            bar.update(task, completed=begun, description=label)
+            begun += 1
+
+        yield report
+        bar.update(task, completed=total, description="done")
+
+
+def model_table(console: Console, model: Model) -> None:
+    """Print a model's dtypes: bytes on the wire, quality, and how far from the reference."""
+    count = model.parameters.total / 1e6
+    table = Table(
+        title=f"{model.id}: {model.weight_class}weight, {count:.1f} M parameters",
+        title_justify="left",
+    )
+    metric = model.quality[0].metric
+    for heading in ("dtype", "on the wire", "decoded", metric, "against transformers", "cosine"):
+        table.add_column(heading, justify="left" if heading == "dtype" else "right")
+    figures = {(row.dtype, row.metric): row for row in model.quality}
+    for dtype in model.devices["wasm"].files:
+        files = model.files_for("wasm", dtype).values()
+        row = figures[dtype, metric]
+        table.add_row(
+            f"{dtype} (default)" if dtype == model.default_dtype else dtype,
+            megabytes(sum(file.bytes for file in files)),
+            megabytes(sum(file.decoded_bytes for file in files)),
+            f"{row.value:.4f}",
+            f"{row.value - row.reference_value:+.4f}",
+            f"{figures[dtype, 'cosine_mean'].value:.6f}",
+        )
+    console.print(table)
+
+
+def check_table(console: Console, checked: list[Checked]) -> None:
+    """Print every dtype that was checked."""
+    table = Table()
+    for heading in ("model", "dtype", "on the wire", "canary off by", "tolerance"):
+        table.add_column(heading)
+    for row in checked:
+        table.add_row(
+            row.model, row.dtype, megabytes(row.bytes), f"{row.canary_difference:.2g}",
+            f"{row.tolerance:.2g}",
+        )  # fmt: skip
+    console.print(table)

@@ -1,0 +1,192 @@
+"""Everything of others' that the page needs, from pinned packages into ``site/vendor/``: npm's files by
+the committed lock file, and the worker package as a wheel entered in Pyodide's own lock file.
+
+Run as ``python -m pesoleve.vendor`` from the repository; does nothing when nothing changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import brotli
+from rich.console import Console
+
+from .errors import SourceError
+
+ROOT = Path(__file__).parents[2]
+NODE_MODULES = ROOT / "node_modules"
+WORKER = ROOT / "python_worker"
+VENDOR = ROOT / "site" / "vendor"
+MANIFEST = "manifest.json"
+
+COPIES: dict[str, tuple[str, ...]] = {
+    "pyodide": ("pyodide/pyodide.mjs", "pyodide/pyodide.asm.mjs", "pyodide/pyodide.asm.wasm"),
+    "onnxruntime": tuple(
+        f"onnxruntime-web/dist/{name}"
+        for name in (
+            "ort.wasm.min.mjs",
+            "ort-wasm-simd-threaded.mjs",
+            "ort-wasm-simd-threaded.wasm",
+            "ort.jspi.min.mjs",
+            "ort-wasm-simd-threaded.jspi.mjs",
+            "ort-wasm-simd-threaded.jspi.wasm",
+            "ort.webgpu.min.mjs",
+            "ort-wasm-simd-threaded.asyncify.mjs",
+            "ort-wasm-simd-threaded.asyncify.wasm",
+        )
+    ),
+    "tokenizers": ("@huggingface/tokenizers/dist/tokenizers.min.mjs",),
+    "archivo": ("@fontsource-variable/archivo/files/archivo-latin-wght-normal.woff2",),
+}
+"""Folder in ``site/vendor/`` ─► files in ``node_modules/``."""
+
+TYPES: dict[str, str] = {
+    "lit/lit.d.ts": "export * from 'lit';\n",
+    "onnxruntime/ort.wasm.min.d.mts": "export * from 'onnxruntime-web/wasm';\n",
+    "onnxruntime/ort.jspi.min.d.mts": "export * from 'onnxruntime-web';\n",
+    "onnxruntime/ort.webgpu.min.d.mts": "export * from 'onnxruntime-web';\n",
+    "pyodide/pyodide.d.mts": "export * from 'pyodide';\n",
+    "tokenizers/tokenizers.min.d.mts": "export * from '@huggingface/tokenizers';\n",
+}
+"""Declarations that lead TypeScript from a vendored file back to its package."""
+
+COMPRESSED = {".mjs", ".js", ".wasm", ".json", ".zip"}
+LICENSES = ("pyodide", "onnxruntime-web", "@huggingface/tokenizers", "lit", "@fontsource-variable/archivo")  # fmt: skip
+
+
+def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
+    """Fill ``target``; return False when it was up to date.
+
+    Raises:
+        SourceError: when the npm packages are not installed.
+    """
+    console = console or Console(stderr=True)
+    stamp = _stamp()
+    stamp_file = target / ".stamp"
+    if stamp_file.exists() and stamp_file.read_text() == stamp:
+        console.print("Vendored files are up to date.")
+        return False
+    partial = target.with_name(f".{target.name}-partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for folder, sources in COPIES.items():
+        (partial / folder).mkdir(parents=True)
+        for source in sources:
+            _copy(NODE_MODULES / source, partial / folder)
+    _bundle_lit(partial / "lit" / "lit.js")
+    _store_standard_library(partial / "pyodide")
+    _add_worker(partial / "pyodide", console)
+    _copy_licenses(partial / "licenses")
+    for name, text in TYPES.items():
+        (partial / name).write_text(text)
+    console.print("Compressing the runtimes with brotli (once; about a minute)")
+    sizes = _compress(partial)
+    (partial / MANIFEST).write_text(json.dumps({"files": sizes}, indent=1, sort_keys=True))
+    (partial / ".stamp").write_text(stamp)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    total = sum(size["bytes"] for size in sizes.values())
+    console.print(f"Vendored {len(sizes)} files, {total / 1e6:.1f} MB compressed.", highlight=False)
+    return True
+
+
+def _stamp() -> str:
+    """A digest of all that the vendored files are made from."""
+    digest = hashlib.sha256()
+    inputs = [ROOT / "package-lock.json", Path(__file__), WORKER / "pyproject.toml"]
+    inputs += sorted((WORKER / "pesoleve_worker").rglob("*.py"))
+    for path in inputs:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _copy(source: Path, folder: Path) -> None:
+    if not source.exists():
+        raise SourceError(f"{source.relative_to(ROOT)} is missing. Run: npm ci --ignore-scripts")
+    shutil.copyfile(source, folder / source.name)
+
+
+def _bundle_lit(output: Path) -> None:
+    """One file instead of eight: lit's own modules import each other by bare names."""
+    _run(
+        str(NODE_MODULES / ".bin" / "esbuild"),
+        str(NODE_MODULES / "lit" / "index.js"),
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        f"--outfile={output}",
+        "--log-level=error",
+    )
+
+
+def _store_standard_library(folder: Path) -> None:
+    """Re-zip Python's standard library without compression: brotli does better on the whole."""
+    source = NODE_MODULES / "pyodide" / "python_stdlib.zip"
+    with (
+        zipfile.ZipFile(source) as packed,
+        zipfile.ZipFile(folder / source.name, "w", zipfile.ZIP_STORED) as stored,
+    ):
+        for name in sorted(packed.namelist()):
+            stored.writestr(zipfile.ZipInfo(name), packed.read(name))
+
+
+def _add_worker(folder: Path, console: Console) -> None:
+    """Build the worker's wheel and write a lock file that holds it, by hash, and nothing else.
+
+    pyodide-lock 0.1.2 makes the wheel's entry, but cannot read the whole lock of Pyodide 314, which has
+    lost ``info.version`` and gained ``tool``; so only ``info`` passes through it.
+    """
+    from pyodide_lock.spec import InfoSpec
+    from pyodide_lock.utils import package_spec_from_wheel
+
+    console.print("Building the worker's wheel")
+    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=WORKER)
+    lock = json.loads((NODE_MODULES / "pyodide" / "pyodide-lock.json").read_text())
+    (wheel,) = folder.glob("*.whl")
+    entry = package_spec_from_wheel(wheel, InfoSpec(**{"version": "", **lock["info"]}))
+    entry.file_name = wheel.name
+    lock["packages"] = {entry.name: {**entry.model_dump(), "tool": {}}}
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock, sort_keys=True))
+
+
+def _copy_licenses(folder: Path) -> None:
+    folder.mkdir()
+    for package in LICENSES:
+        for source in sorted((NODE_MODULES / package).glob("LICEN[SC]E*")):
+            shutil.copyfile(source, folder / f"{package.replace('/', '-').lstrip('@')}.txt")
+
+
+def _compress(folder: Path) -> dict[str, dict[str, int]]:
+    """Put a ``.br`` beside each compressible file; return every file's bytes on the wire."""
+
+    def size(path: Path) -> tuple[str, dict[str, int]]:
+        content = path.read_bytes()
+        wire = len(content)
+        if path.suffix in COMPRESSED:
+            compressed = brotli.compress(content, quality=11, lgwin=24)
+            path.with_name(f"{path.name}.br").write_bytes(compressed)
+            wire = len(compressed)
+        name = path.relative_to(folder).as_posix()
+        return name, {"bytes": wire, "decoded_bytes": len(content)}
+
+    paths = [p for p in folder.rglob("*") if p.is_file() and not p.name.endswith((".ts", ".mts"))]
+    largest_first = sorted(paths, key=lambda p: -p.stat().st_size)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(pool.map(size, largest_first))
+
+
+def _run(*command: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SourceError(f"{Path(command[0]).name} failed:\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    vendor()

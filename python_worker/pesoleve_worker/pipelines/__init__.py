@@ -1,0 +1,1 @@
+"""One task a file, named as Hugging Face names the task."""
