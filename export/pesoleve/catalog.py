@@ -95,7 +95,7 @@ def publish(models: Path, new: dict[str, tuple[Model, Path]]) -> bool:
 
 
 def _dump(catalog: Catalog) -> str:
-    return json.dumps(to_dict(catalog), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(to_dict(catalog), ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_whole(path: Path, file: File) -> bool:

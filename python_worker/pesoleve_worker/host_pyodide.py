@@ -119,6 +119,7 @@ class Worker:
         del request
         model = parse(Model, json.loads(payload.model))
         dtype, devices = str(payload.dtype), list(payload.devices)
+        payload.onStage("decode")
         files = {
             role: decode(file.codec, getattr(payload.files, role), file.decoded_bytes)
             for role, file in model.files_for(devices[0], dtype).items()

@@ -1,0 +1,120 @@
+// What the load really cost, beside what was said before it.
+
+import { megabytes, number, seconds, t } from '../js/i18n.js';
+import { html, nothing, PageElement } from './element.js';
+
+/** @typedef {import('../js/pesoleve.js').Stats} Stats */
+
+const STAGES = ['download', 'runtime', 'python', 'decode', 'session', 'warm_up', 'total'];
+
+export class Measurements extends PageElement {
+  /** @override */
+  static properties = {
+    stats: { attribute: false },
+    predicted: { type: Number },
+    runs: { type: Number },
+  };
+
+  constructor() {
+    super();
+    /** @type {Stats | null} */
+    this.stats = null;
+    this.predicted = 0;
+    /** How many runs there have been: a change shows the newest. */
+    this.runs = 0;
+  }
+
+  /** @override */
+  render() {
+    const { stats } = this;
+    if (stats === null) return nothing;
+    return html`
+      <section class="measured" aria-labelledby="measured-title">
+        <h2 id="measured-title">${t('measured.title')}</h2>
+        ${stats.rejected.map(
+          ({ device, code }) => html`
+            <p class="notice" role="status">${t('measured.rejected', {
+              device: t(`device.${device}`),
+              reason: t(`error.${code}`),
+            })}</p>`,
+        )}
+        <dl class="tape">
+          ${this.pair('measured.bytes', megabytes(this.predicted, 2), megabytes(stats.bytes.total, 2))}
+          ${this.single('measured.device', t(`device.${stats.device}`))}
+          ${this.single('measured.threads', number(stats.threads))}
+          ${this.single('measured.memory', megabytes(stats.memory.total))}
+          ${this.single('measured.ready', seconds(stats.seconds.total ?? 0))}
+          ${this.single('measured.canary', number(stats.canaryDifference, { notation: 'scientific', maximumFractionDigits: 1 }))}
+          ${this.renderLastRun(stats)}
+        </dl>
+        <div class="measured__tables">${this.renderStages(stats)} ${this.renderFiles(stats)}</div>
+        <p class="measured__note">${t('measured.note')}</p>
+      </section>`;
+  }
+
+  /** @param {string} key @param {string} predicted @param {string} measured */
+  pair(key, predicted, measured) {
+    return html`
+      <div><dt>${t(key)}</dt>
+        <dd><span class="corner corner--measured">${t('measured')}</span> <b>${measured}</b></dd>
+        <dd><span class="corner corner--predicted">${t('predicted')}</span> ${predicted}</dd></div>`;
+  }
+
+  /** @param {string} key @param {string} measured */
+  single(key, measured) {
+    return html`<div><dt>${t(key)}</dt>
+      <dd><span class="corner corner--measured">${t('measured')}</span> <b>${measured}</b></dd></div>`;
+  }
+
+  /** @param {Stats} stats */
+  renderLastRun(stats) {
+    const run = stats.runs.at(-1);
+    if (run === undefined) return nothing;
+    const milliseconds = number((1000 * run.seconds) / run.inputs, { maximumFractionDigits: 0 });
+    return this.single(
+      'measured.run',
+      t('measured.run.value', { milliseconds, inputs: number(run.inputs) }),
+    );
+  }
+
+  /** @param {Stats} stats */
+  renderStages(stats) {
+    return html`
+      <table>
+        <caption>${t('measured.stages')}</caption>
+        <thead><tr><th scope="col">${t('column.stage')}</th><th scope="col" class="right">${t('column.seconds')}</th></tr></thead>
+        <tbody>
+          ${STAGES.map(
+            (stage) => html`<tr><th scope="row">${t(`time.${stage}`)}</th>
+              <td class="right">${seconds(stats.seconds[stage] ?? 0)}</td></tr>`,
+          )}
+        </tbody>
+      </table>`;
+  }
+
+  /** @param {Stats} stats */
+  renderFiles(stats) {
+    return html`
+      <div class="scroll" role="region" tabindex="0" aria-label=${t('measured.files')}>
+      <table>
+        <caption>${t('measured.files')}</caption>
+        <thead><tr>
+          <th scope="col">${t('column.file')}</th><th scope="col">${t('column.role')}</th>
+          <th scope="col" class="right">${t('column.wire')}</th><th scope="col" class="right">${t('column.decoded')}</th>
+        </tr></thead>
+        <tbody>
+          ${stats.files.map(
+            (
+              file,
+            ) => html`<tr><th scope="row" class="file">${file.path}</th><td>${t(`role.${file.role}`)}</td>
+              <td class="right">${number(file.bytes)}</td><td class="right">${number(file.decodedBytes)}</td></tr>`,
+          )}
+        </tbody>
+        <tfoot><tr><th scope="row">${t('column.total')}</th><td></td>
+          <td class="right">${number(stats.bytes.total)}</td><td></td></tr></tfoot>
+      </table>
+      </div>`;
+  }
+}
+
+customElements.define('pl-measurements', Measurements);

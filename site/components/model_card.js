@@ -1,0 +1,159 @@
+// A model before the click: what it is, what each dtype costs and keeps, and the button that says how
+// many megabytes it will take.
+
+import { locale, megabytes, number, t } from '../js/i18n.js';
+import { html, nothing, PageElement, svg } from './element.js';
+
+/**
+ * @typedef {import('../js/catalog_types.js').Model} Model
+ * @typedef {import('../js/plan.js').DownloadPlan & {choice: import('../js/device.js').DeviceChoice}} Plan
+ */
+
+export class ModelCard extends PageElement {
+  /** @override */
+  static properties = {
+    model: { attribute: false },
+    plan: { attribute: false },
+    dtype: {},
+    busy: { type: Boolean },
+    loaded: { type: Boolean },
+  };
+
+  constructor() {
+    super();
+    /** @type {Model | null} */
+    this.model = null;
+    /** @type {Plan | null} */
+    this.plan = null;
+    this.dtype = '';
+    this.busy = false;
+    /** Whether the chosen dtype is the one that is running. */
+    this.loaded = false;
+  }
+
+  /** @param {string} dtype */
+  choose(dtype) {
+    this.dispatchEvent(new CustomEvent('pl-dtype', { detail: dtype, bubbles: true }));
+  }
+
+  start() {
+    this.dispatchEvent(new CustomEvent('pl-load', { bubbles: true }));
+  }
+
+  /** @override */
+  render() {
+    const { model, plan } = this;
+    if (model === null) return nothing;
+    return html`
+      <article class="card" aria-labelledby="model-title">
+        <div class="card__words">
+          <h2 id="model-title" class="card__title">${model.title[locale()]}</h2>
+          <p>${model.summary[locale()]}</p>
+          ${this.renderDtypes(model)}
+          ${this.renderFacts(model)}
+        </div>
+        <div class="card__scale">${plan === null ? nothing : this.renderScale(plan)}</div>
+      </article>`;
+  }
+
+  /** @param {Model} model */
+  renderDtypes(model) {
+    const files = model.devices.wasm?.files ?? {};
+    return html`
+      <fieldset class="dtypes" ?disabled=${this.busy}>
+        <legend>${t('card.dtype')}</legend>
+        ${Object.keys(files).map((dtype) => {
+          const bytes = model.files
+            .filter((file) => files[dtype]?.includes(file.path))
+            .reduce((sum, file) => sum + file.bytes, 0);
+          const quality = model.quality.find((row) => row.dtype === dtype);
+          return html`
+            <label class="dtypes__row">
+              <input type="radio" name="dtype" value=${dtype} .checked=${dtype === this.dtype}
+                     @change=${() => this.choose(dtype)}>
+              <span class="dtypes__name">${dtype}</span>
+              <span class="dtypes__bytes">${megabytes(bytes, 2)}</span>
+              <span class="dtypes__quality">${
+                quality === undefined
+                  ? nothing
+                  : t('card.quality', {
+                      metric: t(`metric.${quality.metric}`),
+                      value: number(quality.value, {
+                        minimumFractionDigits: 3,
+                        maximumFractionDigits: 3,
+                      }),
+                    })
+              }</span>
+            </label>`;
+        })}
+      </fieldset>`;
+  }
+
+  /** @param {Model} model */
+  renderFacts(model) {
+    const { parameters, license, source, shape } = model;
+    const quality = model.quality.find((row) => row.dtype === this.dtype);
+    const exact = (/** @type {number} */ value) =>
+      number(value, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+    return html`
+      <dl class="facts">
+        <div><dt>${t('card.parameters')}</dt><dd>${number(parameters.total)}</dd></div>
+        <div><dt>${t('card.embedding')}</dt><dd>${number(parameters.embedding)}</dd></div>
+        <div><dt>${t('card.shape')}</dt>
+          <dd>${t('card.shape.value', { layers: shape.layers, hidden: shape.hidden, heads: shape.heads })}</dd></div>
+        ${
+          quality === undefined
+            ? nothing
+            : html`<div><dt>${t(`metric.${quality.metric}`)}</dt>
+                <dd>${t('card.quality.value', {
+                  value: exact(quality.value),
+                  reference: exact(quality.reference_value),
+                  n: number(quality.n),
+                })}</dd></div>`
+        }
+        <div><dt>${t('card.license')}</dt>
+          <dd><a href=${license.url} rel="external">${license.name}</a> · ${license.attribution}</dd></div>
+        <div><dt>${t('card.source')}</dt><dd>${source.locator} ${source.revision}</dd></div>
+      </dl>`;
+  }
+
+  /** @param {Plan} plan */
+  renderScale(plan) {
+    const parts = /** @type {const} */ (['model', 'python', 'runtime']);
+    let x = 0;
+    const bars = parts.map((part) => {
+      const width = (100 * plan[part]) / plan.total;
+      const bar = { part, x, width };
+      x += width;
+      return bar;
+    });
+    const { choice } = plan;
+    const [device = 'wasm'] = choice.devices;
+    return html`
+      <p class="scale__label"><span class="corner corner--predicted">${t('predicted')}</span> ${t('card.download')}</p>
+      <p class="scale__number" data-testid="plan-total">${megabytes(plan.total)}</p>
+      <svg class="scale__bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+        ${bars.map(({ part, x: left, width }) => svgBar(part, left, width))}
+      </svg>
+      <ul class="scale__parts">
+        ${parts.map(
+          (part) => html`
+            <li><span class="swatch swatch--${part}"></span>${t(`part.${part}`)}
+              <b>${megabytes(plan[part], 2)}</b> <small>${t('bytes', { count: number(plan[part]) })}</small></li>`,
+        )}
+      </ul>
+      <p class="scale__device">${t(`device.${device}`)}: ${t(`reason.${choice.reason}`, { adapter: choice.adapter })}
+        ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
+      <button class="button" type="button" ?disabled=${this.busy || this.loaded} @click=${this.start}>
+        ${this.loaded ? t('card.running') : t('card.load', { megabytes: megabytes(plan.total) })}
+      </button>
+      <p class="scale__note">${t('card.note')}</p>`;
+  }
+}
+
+/** @param {string} part @param {number} x @param {number} width */
+function svgBar(part, x, width) {
+  return svg`<rect class="bar bar--${part}" x=${x} y="0" width=${width} height="6"></rect>`;
+}
+
+customElements.define('pl-model-card', ModelCard);

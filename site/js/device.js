@@ -1,0 +1,67 @@
+// Which device a model is to run on here, and why.
+
+import { PesoLeveError } from './errors.js';
+
+/**
+ * @typedef {'auto' | 'wasm' | 'webgpu'} DeviceOption
+ * @typedef {'asked' | 'adapter_found' | 'no_webgpu' | 'no_adapter' | 'software_adapter'} DeviceReason
+ * @typedef {object} DeviceChoice
+ * @property {('wasm' | 'webgpu')[]} devices in the order to try
+ * @property {DeviceReason} reason why the first of them is first
+ * @property {string} adapter what the GPU calls itself; empty without one
+ * @property {import('./protocol.js').RuntimeBuild} build the ONNX Runtime that can do all of them
+ * @property {number} threads
+ */
+
+/** More threads than this gain little on models of a page's size, and cost memory each. */
+const MOST_THREADS = 8;
+
+/** WASM threads need shared memory, which the browser gives only to an isolated page. */
+export function threadCount() {
+  return self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+}
+
+/**
+ * @param {DeviceOption} option
+ * @returns {Promise<DeviceChoice>}
+ * @throws {PesoLeveError} option_invalid; device_unavailable when WebGPU is asked for and not there
+ */
+export async function chooseDevice(option) {
+  if (!['auto', 'wasm', 'webgpu'].includes(option)) {
+    throw new PesoLeveError(
+      'option_invalid',
+      `device is 'auto', 'wasm' or 'webgpu', not '${option}'`,
+    );
+  }
+  const threads = threadCount();
+  if (option === 'wasm') {
+    return { devices: ['wasm'], reason: 'asked', adapter: '', build: 'wasm', threads };
+  }
+  const found = await findAdapter();
+  if (found.name !== null && (option === 'webgpu' || found.reason === 'adapter_found')) {
+    const reason = option === 'webgpu' ? 'asked' : found.reason;
+    const build = 'Suspending' in WebAssembly ? 'jspi' : 'asyncify';
+    return { devices: ['webgpu', 'wasm'], reason, adapter: found.name, build, threads };
+  }
+  if (option === 'webgpu') {
+    throw new PesoLeveError(
+      'device_unavailable',
+      `This browser offers no WebGPU (${found.reason}).`,
+    );
+  }
+  const adapter = found.name ?? '';
+  return { devices: ['wasm'], reason: found.reason, adapter, build: 'wasm', threads };
+}
+
+/** @returns {Promise<{name: string | null, reason: Exclude<DeviceReason, 'asked'>}>} */
+async function findAdapter() {
+  if (!('gpu' in navigator)) return { name: null, reason: 'no_webgpu' };
+  const adapter = await navigator.gpu.requestAdapter();
+  if (adapter === null) return { name: null, reason: 'no_adapter' };
+  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+  const name = description || `${vendor} ${architecture}`.trim() || 'WebGPU';
+  // A GPU drawn by the CPU computes rightly and a hundred times slower than WASM.
+  const software =
+    isFallbackAdapter || /swiftshader|llvmpipe|basic render/i.test(`${name} ${architecture}`);
+  return { name, reason: software ? 'software_adapter' : 'adapter_found' };
+}

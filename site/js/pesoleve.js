@@ -1,0 +1,210 @@
+// The public module: catalog, weigh (to come), load. A page needs nothing else.
+//
+//   import { catalog, load } from './js/pesoleve.js';
+//   const model = await load('minilm-l6', { onProgress: console.log });
+//   const { vectors } = await model.run(['a sentence', 'another']);
+//   await model.dispose();
+
+import { DEFAULT_CATALOG, fetchCatalog, filesFor } from './catalog.js';
+import { chooseDevice } from './device.js';
+import { download } from './download.js';
+import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
+import { planDownload } from './plan.js';
+import { WorkerClient } from './worker_client.js';
+
+export { PesoLeveError } from './errors.js';
+
+/**
+ * @typedef {import('./catalog_types.js').Model} CatalogModel
+ * @typedef {import('./device.js').DeviceOption} DeviceOption
+ * @typedef {import('./device.js').DeviceChoice} DeviceChoice
+ * @typedef {import('./protocol.js').Progress} Progress
+ * @typedef {import('./protocol.js').LoadResult} LoadResult
+ *
+ * @typedef {object} LoadOptions
+ * @property {DeviceOption} [device] 'auto' takes WebGPU where there is a real adapter, else WASM
+ * @property {string} [dtype] the catalog's default when absent
+ * @property {string} [catalogUrl]
+ * @property {(progress: Progress) => void} [onProgress]
+ * @property {AbortSignal} [signal] stops the downloads and the worker
+ *
+ * @typedef {object} Stats  All measured; bytes, and seconds.
+ * @property {string} id
+ * @property {string} dtype
+ * @property {string} device
+ * @property {DeviceChoice} choice what was to be tried, and why
+ * @property {import('./protocol.js').Rejected[]} rejected devices that were tried and left
+ * @property {number} threads
+ * @property {number} canaryDifference
+ * @property {{role: string, path: string, bytes: number, decodedBytes: number, start: number,
+ *   seconds: number}[]} files everything that was fetched for this load
+ * @property {{model: number, total: number}} bytes on the wire, without HTTP headers
+ * @property {Record<string, number>} seconds by stage; `total` is from the call to the answer
+ * @property {import('./protocol.js').Memory & {total: number}} memory WebAssembly heaps, in bytes
+ * @property {{inputs: number, seconds: number}[]} runs
+ */
+
+/**
+ * @param {{url?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<CatalogModel[]>}
+ * @throws {PesoLeveError}
+ */
+export async function catalog({ url, signal } = {}) {
+  return await fetchCatalog(url, signal);
+}
+
+/**
+ * What a load would fetch here, before anything is fetched.
+ *
+ * @param {string} id
+ * @param {Pick<LoadOptions, 'device' | 'dtype' | 'catalogUrl'>} [options]
+ * @returns {Promise<import('./plan.js').DownloadPlan & {choice: DeviceChoice}>}
+ * @throws {PesoLeveError}
+ */
+export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
+  const [model, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
+  return { ...(await planDownload(model, dtype ?? model.default_dtype, choice)), choice };
+}
+
+/**
+ * Download, verify and open a model.
+ *
+ * @param {string} id
+ * @param {LoadOptions} [options]
+ * @returns {Promise<Model>}
+ * @throws {PesoLeveError}
+ */
+export async function load(id, options = {}) {
+  const { device = 'auto', catalogUrl = DEFAULT_CATALOG, onProgress = () => {}, signal } = options;
+  if (signal?.aborted) throw aborted();
+  const begun = performance.now();
+  const [entry, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
+  const dtype = options.dtype ?? entry.default_dtype;
+  const [first = 'wasm'] = choice.devices;
+  const files = filesFor(entry, first, dtype);
+  const stop = new AbortController();
+  const stopping = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const client = new WorkerClient();
+  const giveUp = () => client.kill(aborted());
+  signal?.addEventListener('abort', giveUp);
+  try {
+    const { build, threads } = choice;
+    const [init, ...fetched] = await Promise.all([
+      /** @type {Promise<{seconds: Record<string, number>}>} */ (
+        client.request('init', { build, threads }, { onProgress })
+      ),
+      ...files.map((file) => {
+        const phase = /** @type {Progress['phase']} */ (file.role);
+        const onBytes = (/** @type {number} */ loaded) =>
+          onProgress({ phase, file: file.path, loaded, total: file.bytes });
+        return download(new URL(file.path, catalogUrl).href, file, { signal: stopping, onBytes });
+      }),
+    ]);
+    const downloadSeconds =
+      Math.max(...fetched.map((f) => f.downloaded.start + f.downloaded.seconds)) - begun / 1000;
+    /** @type {LoadResult} */
+    const result = await client.request(
+      'load',
+      {
+        model: JSON.stringify(entry),
+        dtype,
+        devices: choice.devices,
+        files: Object.fromEntries(fetched.map((f) => [f.downloaded.role, f.content])),
+      },
+      { onProgress, transfer: fetched.map((f) => f.content.buffer) },
+    );
+    const modelFiles = fetched.map((f) => f.downloaded);
+    const stats = measure(entry, dtype, choice, modelFiles, result);
+    stats.seconds = {
+      download: downloadSeconds,
+      ...init.seconds,
+      ...result.seconds,
+      total: (performance.now() - begun) / 1000,
+    };
+    return new Model(client, entry, stats);
+  } catch (error) {
+    stop.abort(); // one failure stops what else is under way
+    const known = signal?.aborted ? aborted() : asPesoLeveError(error);
+    client.kill(known);
+    throw known;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** A model that is ready to run, in a worker of its own. */
+export class Model {
+  /** @param {WorkerClient} client @param {CatalogModel} entry @param {Stats} stats */
+  constructor(client, entry, stats) {
+    this.client = client;
+    this.entry = entry;
+    this.stats = stats;
+  }
+
+  /**
+   * Run the model's task; `feature_extraction` takes sentences and gives a vector for each.
+   *
+   * @param {string[]} inputs
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<import('./protocol.js').RunResult>}
+   * @throws {PesoLeveError}
+   */
+  async run(inputs, { signal } = {}) {
+    const begun = performance.now();
+    /** @type {import('./protocol.js').RunResult} */
+    const result = await this.client.request('run', { inputs }, { signal });
+    this.stats.runs.push({ inputs: inputs.length, seconds: (performance.now() - begun) / 1000 });
+    return result;
+  }
+
+  /** Free the model and stop its worker. Later runs are rejected. */
+  async dispose() {
+    this.client.kill(new PesoLeveError('not_loaded', `${this.entry.id} was disposed of.`));
+  }
+}
+
+/** @param {string} id @param {string} [catalogUrl] */
+async function findModel(id, catalogUrl) {
+  const models = await fetchCatalog(catalogUrl);
+  const entry = models.find((model) => model.id === id);
+  if (entry === undefined) {
+    const known = models.map((model) => model.id).join(', ') || 'none';
+    throw new PesoLeveError('model_unknown', `The catalog has no model '${id}'; it has: ${known}.`);
+  }
+  return entry;
+}
+
+/**
+ * @param {CatalogModel} entry
+ * @param {string} dtype
+ * @param {DeviceChoice} choice
+ * @param {import('./download.js').Downloaded[]} modelFiles
+ * @param {LoadResult} result
+ * @returns {Stats}
+ */
+function measure(entry, dtype, choice, modelFiles, result) {
+  const others = result.fetched.map(({ url, ...times }) => {
+    const path = new URL(url).pathname;
+    const folder = /\/vendor\/([^/]+)\//.exec(path)?.[1];
+    const role = folder === 'pyodide' ? 'python' : folder === undefined ? 'page' : 'runtime';
+    return { role, path: path.split('/').slice(-2).join('/'), ...times };
+  });
+  const files = [...modelFiles, ...others];
+  const sum = (/** @type {{bytes: number}[]} */ rows) =>
+    rows.reduce((total, row) => total + row.bytes, 0);
+  const { python, runtime } = result.memory;
+  return {
+    id: entry.id,
+    dtype,
+    device: result.device,
+    choice,
+    rejected: result.rejected,
+    threads: choice.threads,
+    canaryDifference: result.canary_difference,
+    files,
+    bytes: { model: sum(modelFiles), total: sum(files) },
+    seconds: {},
+    memory: { python, runtime, total: python + runtime },
+    runs: [],
+  };
+}

@@ -1,0 +1,62 @@
+// What a load will fetch, to the byte, before any of it is fetched.
+
+import { filesFor } from './catalog.js';
+import { PesoLeveError } from './errors.js';
+
+/**
+ * @typedef {{bytes: number, decoded_bytes: number}} Size
+ * @typedef {{files: Record<string, Size>}} Manifest what `vendor` wrote: each runtime file's size, as it
+ *   travels with brotli
+ * @typedef {{model: number, runtime: number, python: number, total: number}} DownloadPlan  bytes
+ */
+
+const MANIFEST = new URL('../vendor/manifest.json', import.meta.url).href;
+
+/** @type {Record<import('./protocol.js').RuntimeBuild, string[]>} */
+const RUNTIME_FILES = {
+  wasm: ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'],
+  jspi: ['ort.jspi.min.mjs', 'ort-wasm-simd-threaded.jspi.mjs', 'ort-wasm-simd-threaded.jspi.wasm'],
+  asyncify: [
+    'ort.webgpu.min.mjs',
+    'ort-wasm-simd-threaded.asyncify.mjs',
+    'ort-wasm-simd-threaded.asyncify.wasm',
+  ],
+};
+
+/** @type {Promise<Manifest> | null} */
+let manifest = null;
+
+/** @returns {Promise<Manifest>} fetched once; a failure is forgotten, so that the next call tries again */
+function fetchManifest() {
+  manifest ??= (async () => {
+    const response = await fetch(MANIFEST);
+    if (!response.ok)
+      throw new PesoLeveError('runtime_failed', `${MANIFEST} answered ${response.status}`);
+    return await response.json();
+  })().catch((error) => {
+    manifest = null;
+    throw error;
+  });
+  return manifest;
+}
+
+/**
+ * @param {import('./catalog_types.js').Model} model
+ * @param {string} dtype
+ * @param {import('./device.js').DeviceChoice} choice
+ * @returns {Promise<DownloadPlan>}
+ */
+export async function planDownload(model, dtype, choice) {
+  const { files } = await fetchManifest();
+  const sum = (/** @type {string[]} */ names) =>
+    names.reduce((bytes, name) => bytes + (files[name]?.bytes ?? 0), 0);
+  const inFolder = (/** @type {string} */ folder) =>
+    Object.keys(files).filter((name) => name.startsWith(`${folder}/`));
+  const [device = 'wasm'] = choice.devices;
+  const bytes = filesFor(model, device, dtype).reduce((total, file) => total + file.bytes, 0);
+  const runtime =
+    sum(RUNTIME_FILES[choice.build].map((name) => `onnxruntime/${name}`)) +
+    sum(inFolder('tokenizers'));
+  const python = sum(inFolder('pyodide'));
+  return { model: bytes, runtime, python, total: bytes + runtime + python };
+}

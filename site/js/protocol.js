@@ -1,0 +1,61 @@
+// What the page and the worker say to each other. Every message is an envelope {v, id, type, …}.
+//
+//   page ─► worker   init, load, run, unload: each answered by any number of `progress`, then exactly
+//                    one `result` or `error` with the same id. cancel names another request's id and
+//                    has no answer of its own.
+//   worker ─► page   unasked: `ready` once it listens, `fatal` when it cannot go on.
+//
+// The page owns wording; the worker owns codes.
+
+export const VERSION = 1;
+
+/**
+ * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' | 'session' | 'warm_up'} Phase
+ * @typedef {'wasm' | 'jspi' | 'asyncify'} RuntimeBuild
+ *   ONNX Runtime Web's builds: WASM alone, or with WebGPU, by JSPI where the browser has it.
+ *
+ * @typedef {{phase: Phase, file: string, loaded: number, total: number}} Progress
+ *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1.
+ *
+ * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
+ * @typedef {{
+ *   model: string,
+ *   dtype: string,
+ *   devices: string[],
+ *   files: Record<string, Uint8Array>,
+ * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by role, as they travelled.
+ * @typedef {{inputs: unknown}} RunPayload
+ *
+ * @typedef {{url: string, bytes: number, decodedBytes: number, start: number, seconds: number}} FetchedFile
+ *   Read from the browser's own resource timing; `start` is in seconds on the worker's clock.
+ * @typedef {{python: number, runtime: number}} Memory  Bytes of each WebAssembly heap.
+ * @typedef {{device: string, code: string, message: string}} Rejected
+ * @typedef {{
+ *   device: string,
+ *   canary_difference: number,
+ *   rejected: Rejected[],
+ *   seconds: Record<string, number>,
+ *   fetched: FetchedFile[],
+ *   memory: Memory,
+ * }} LoadResult
+ * @typedef {{vectors: Float32Array[]}} RunResult
+ *
+ * @typedef {{code: import('./errors.js').ErrorCode, message: string, phase: string,
+ *   retryable: boolean, traceback: string}} ErrorReport
+ *
+ * @typedef {(
+ *   | {type: 'init', payload: InitPayload}
+ *   | {type: 'load', payload: LoadPayload}
+ *   | {type: 'run', payload: RunPayload}
+ *   | {type: 'unload', payload: null}
+ *   | {type: 'cancel', payload: null}
+ * ) & {v: number, id: number}} ToWorker
+ *
+ * @typedef {(
+ *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'result', id: number, value: unknown}
+ *   | {type: 'error', id: number, error: ErrorReport}
+ *   | {type: 'ready'}
+ *   | {type: 'fatal', error: ErrorReport}
+ * ) & {v: number}} FromWorker
+ */

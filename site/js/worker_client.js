@@ -1,0 +1,109 @@
+// One worker, spoken to by requests. A dead or hung worker rejects everything pending.
+
+import { aborted, PesoLeveError } from './errors.js';
+import { VERSION } from './protocol.js';
+
+const WORKER_URL = new URL('../worker/worker.js', import.meta.url);
+
+/** How long a cancelled request may take to stop before the worker is given up. */
+const CANCEL_GRACE_MS = 5000;
+
+/**
+ * @typedef {import('./protocol.js').Progress} Progress
+ * @typedef {object} Pending
+ * @property {(value: any) => void} resolve
+ * @property {(error: PesoLeveError) => void} reject
+ * @property {(progress: Progress) => void} onProgress
+ */
+
+export class WorkerClient {
+  constructor() {
+    /** @type {Map<number, Pending>} */
+    this.pending = new Map();
+    this.nextId = 1;
+    /** @type {PesoLeveError | null} why the worker takes no more requests */
+    this.dead = null;
+    this.worker = new Worker(WORKER_URL, { type: 'module' });
+    this.worker.addEventListener('message', ({ data }) => this.receive(data));
+    this.worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      this.kill(new PesoLeveError('worker_died', event.message || 'The worker did not start.'));
+    });
+    this.worker.addEventListener('messageerror', () => {
+      this.kill(new PesoLeveError('protocol_error', 'The worker sent what cannot be read.'));
+    });
+  }
+
+  /**
+   * @template T
+   * @param {'init' | 'load' | 'run' | 'unload'} type
+   * @param {object | null} payload
+   * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
+   *   transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
+   *   not stop in time takes the worker with it
+   * @returns {Promise<T>}
+   */
+  request(type, payload, { onProgress = () => {}, signal, transfer = [] } = {}) {
+    if (this.dead) return Promise.reject(this.dead);
+    if (signal?.aborted) return Promise.reject(aborted());
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      /** @type {ReturnType<typeof setTimeout> | undefined} */
+      let grace;
+      const cancel = () => {
+        this.worker.postMessage({ v: VERSION, id, type: 'cancel', payload: null });
+        grace = setTimeout(() => this.kill(aborted()), CANCEL_GRACE_MS);
+      };
+      const settle = () => {
+        clearTimeout(grace);
+        signal?.removeEventListener('abort', cancel);
+        this.pending.delete(id);
+      };
+      signal?.addEventListener('abort', cancel);
+      this.pending.set(id, {
+        resolve: (value) => {
+          settle();
+          resolve(value);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+        onProgress,
+      });
+      this.worker.postMessage({ v: VERSION, id, type, payload }, transfer);
+    });
+  }
+
+  /** @param {import('./protocol.js').FromWorker} message */
+  receive(message) {
+    if (message.type === 'ready') return;
+    if (message.type === 'fatal') {
+      const { code, message: text, ...details } = message.error;
+      this.kill(new PesoLeveError(code, text, details));
+      return;
+    }
+    const request = this.pending.get(message.id);
+    if (request === undefined) return; // answered already: its worker outlived a cancel
+    if (message.type === 'progress') request.onProgress(message.progress);
+    else if (message.type === 'result') request.resolve(message.value);
+    else {
+      const { code, message: text, ...details } = message.error;
+      request.reject(new PesoLeveError(code, text, details));
+    }
+  }
+
+  /**
+   * Stop the worker now and reject everything pending with `error`.
+   *
+   * @param {PesoLeveError} error
+   */
+  kill(error) {
+    this.dead ??=
+      error.code === 'aborted'
+        ? new PesoLeveError('worker_died', 'The worker was stopped.')
+        : error;
+    this.worker.terminate();
+    for (const request of [...this.pending.values()]) request.reject(error);
+  }
+}

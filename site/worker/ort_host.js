@@ -1,0 +1,145 @@
+// What Python's host needs that only JS can do: ONNX Runtime Web's sessions and tensors. Handles go to
+// Python; numbers stay here.
+
+import { loadTokenizers } from './tokenizer_host.js';
+
+/**
+ * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
+ * @typedef {import('onnxruntime-web').Tensor} Tensor
+ * @typedef {import('../js/protocol.js').Phase} Phase
+ * @typedef {typeof import('onnxruntime-web')} Ort
+ */
+
+const VENDORED = new URL('../vendor/onnxruntime/', import.meta.url).href;
+
+/** @type {Record<import('../js/protocol.js').RuntimeBuild, {module: string, binary: string}>} */
+const BUILDS = {
+  wasm: { module: 'ort.wasm.min.mjs', binary: 'ort-wasm-simd-threaded' },
+  jspi: { module: 'ort.jspi.min.mjs', binary: 'ort-wasm-simd-threaded.jspi' },
+  asyncify: { module: 'ort.webgpu.min.mjs', binary: 'ort-wasm-simd-threaded.asyncify' },
+};
+
+// onnx.helper's smallest model, y = Identity(x): opening it compiles the runtime while weights arrive.
+const IDENTITY_MODEL =
+  'CAgSADo+ChAKAXgSAXkiCElkZW50aXR5EghpZGVudGl0eVoPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEBE=';
+
+/** The name that every graph knows its external data by (export/pesoleve/graph/storage.py). */
+const EXTERNAL_DATA = 'weights.bin';
+
+export class OrtHost {
+  /**
+   * @param {Ort} ort
+   * @param {(json: Uint8Array) => import('./tokenizer_host.js').HostTokenizer} openTokenizer
+   * @param {number} startSeconds
+   */
+  constructor(ort, openTokenizer, startSeconds) {
+    this.ort = ort;
+    this.openTokenizer = openTokenizer;
+    this.startSeconds = startSeconds;
+  }
+
+  /** @param {import('../js/protocol.js').RuntimeBuild} build @param {number} threads */
+  static async start(build, threads) {
+    const begun = performance.now();
+    const { module, binary } = BUILDS[build];
+    const [ort, openTokenizer] = await Promise.all([
+      /** @type {Promise<Ort>} */ (import(`${VENDORED}${module}`)),
+      loadTokenizers(),
+    ]);
+    ort.env.logLevel = 'error';
+    ort.env.wasm.numThreads = threads;
+    ort.env.wasm.wasmPaths = {
+      mjs: `${VENDORED}${binary}.mjs`,
+      wasm: `${VENDORED}${binary}.wasm`,
+    };
+    const identity = Uint8Array.from(atob(IDENTITY_MODEL), (char) => char.charCodeAt(0));
+    const session = await ort.InferenceSession.create(identity, { executionProviders: ['wasm'] });
+    await session.release();
+    return new OrtHost(ort, openTokenizer, (performance.now() - begun) / 1000);
+  }
+
+  /**
+   * @param {string} device
+   * @param {Uint8Array} graph
+   * @param {Uint8Array} weights
+   * @param {Record<string, string>} config session configuration entries
+   * @returns {Promise<InferenceSession>}
+   */
+  openSession(device, graph, weights, config) {
+    return this.ort.InferenceSession.create(graph, {
+      executionProviders: [device],
+      externalData: [{ path: EXTERNAL_DATA, data: weights }],
+      extra: config,
+      logSeverityLevel: 3,
+    });
+  }
+
+  /** @param {number[]} flat @param {number} rows @param {number} columns @returns {Tensor} */
+  int64Tensor(flat, rows, columns) {
+    return new this.ort.Tensor('int64', BigInt64Array.from(flat, BigInt), [rows, columns]);
+  }
+
+  /**
+   * @param {Tensor} tensor float32
+   * @param {number[]} expected
+   * @returns {number} the largest |difference|; Infinity when lengths differ or a value is no number
+   */
+  largestDifference(tensor, expected) {
+    const data = /** @type {Float32Array} */ (tensor.data);
+    if (data.length !== expected.length) return Number.POSITIVE_INFINITY;
+    let worst = 0;
+    for (let i = 0; i < data.length; i++) {
+      const difference = Math.abs(
+        /** @type {number} */ (data[i]) - /** @type {number} */ (expected[i]),
+      );
+      if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
+      if (difference > worst) worst = difference;
+    }
+    return worst;
+  }
+
+  /**
+   * @param {[number[], Tensor][]} batches each row's place among the inputs, and the rows
+   * @returns {{vectors: Float32Array[]}} one vector an input, in the inputs' order
+   */
+  collectVectors(batches) {
+    /** @type {Float32Array[]} */
+    const vectors = [];
+    for (const [indices, tensor] of batches) {
+      const data = /** @type {Float32Array} */ (tensor.data);
+      const width = data.length / indices.length;
+      indices.forEach((index, row) => {
+        vectors[index] = data.slice(row * width, (row + 1) * width);
+      });
+      tensor.dispose();
+    }
+    return { vectors };
+  }
+
+  /**
+   * Time the stages that Python names as it loads, and report each as it begins and ends.
+   *
+   * @param {(progress: import('../js/protocol.js').Progress) => void} report
+   */
+  watchStages(report) {
+    /** @type {Record<string, number>} */
+    const seconds = {};
+    /** @type {{phase: Phase, begun: number} | null} */
+    let current = null;
+    const end = () => {
+      if (current === null) return;
+      const { phase, begun } = current;
+      seconds[phase] = (seconds[phase] ?? 0) + (performance.now() - begun) / 1000;
+      report({ phase, file: '', loaded: 1, total: 1 });
+      current = null;
+    };
+    /** @param {string} stage */
+    const begin = (stage) => {
+      end();
+      const phase = /** @type {Phase} */ (stage);
+      current = { phase, begun: performance.now() };
+      report({ phase, file: '', loaded: 0, total: 1 });
+    };
+    return { seconds, begin, end };
+  }
+}

@@ -1,0 +1,44 @@
+// Boot Pyodide with the worker package, which its lock file holds by hash.
+
+const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
+
+/**
+ * @typedef {{ok?: unknown, error?: import('../js/protocol.js').ErrorReport}} Answer
+ * @typedef {object} Python
+ * @property {number} startSeconds
+ * @property {() => number} heapBytes
+ * @property {(host: object) => void} attach give Python its host; once, before any call
+ * @property {(kind: string, id: number, payload: unknown, onStage: (stage: string) => void) => Promise<Answer>} call
+ * @property {(id: number) => void} cancel
+ */
+
+/** @returns {Promise<Python>} */
+export async function bootPython() {
+  const begun = performance.now();
+  // Imported when it is needed, so that the worker's own resource timing counts it.
+  const { loadPyodide } = await import('../vendor/pyodide/pyodide.mjs');
+  const pyodide = await loadPyodide({
+    indexURL: VENDORED,
+    packages: ['pesoleve-worker'],
+    // Nothing that Python prints is for the console of somebody's page.
+    stdout: () => {},
+    stderr: () => {},
+  });
+  const module = pyodide.pyimport('pesoleve_worker.host_pyodide');
+  /** @type {any} */
+  let worker = null;
+  return {
+    startSeconds: (performance.now() - begun) / 1000,
+    heapBytes: () => /** @type {any} */ (pyodide)._module.HEAPU8.length,
+    attach(host) {
+      worker = module.create(host);
+      module.destroy();
+    },
+    async call(kind, id, payload, onStage) {
+      return await worker.call(kind, id, payload === null ? null : { ...payload, onStage });
+    },
+    cancel(id) {
+      worker.cancel(id);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+// Token ids exactly as Python's `tokenizers` has them.
+
+// @huggingface/tokenizers 0.2.0 puts spaces around Chinese characters of the basic plane only; the
+// others must stand alone as well. The ranges are BERT's, above U+FFFF.
+const ASTRAL_CHINESE =
+  /[\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}]/gu;
+
+/**
+ * @typedef {{encode: (text: string) => number[]}} HostTokenizer
+ *
+ * @returns {Promise<(json: Uint8Array) => HostTokenizer>} opens a `tokenizer.json`
+ */
+export async function loadTokenizers() {
+  const { Tokenizer } = await import('../vendor/tokenizers/tokenizers.min.mjs');
+  return (json) => openTokenizer(Tokenizer, json);
+}
+
+/**
+ * @param {typeof import('@huggingface/tokenizers').Tokenizer} Tokenizer
+ * @param {Uint8Array} json
+ * @returns {HostTokenizer}
+ */
+function openTokenizer(Tokenizer, json) {
+  const definition = JSON.parse(new TextDecoder().decode(json));
+  const tokenizer = new Tokenizer(definition, {});
+  const spacesChinese =
+    definition.normalizer?.type === 'BertNormalizer' && definition.normalizer.handle_chinese_chars;
+  return {
+    encode(text) {
+      const spaced = spacesChinese ? text.replace(ASTRAL_CHINESE, ' $& ') : text;
+      return tokenizer.encode(spaced).ids;
+    },
+  };
+}
