@@ -133,6 +133,7 @@ def run(directory: Path, *, host: str, port: int, base_path: str, isolation: boo
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()
         except OSError as error:
             raise ExportError(
                 f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port."

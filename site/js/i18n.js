@@ -37,11 +37,11 @@ export function chooseLocale(preferred = navigator.languages) {
 
 /** @param {Locale} name @param {{remember?: boolean}} [options] */
 export async function setLocale(name, { remember = false } = {}) {
+  if (remember) localStorage.setItem(STORED, name);
   const response = await fetch(new URL(`../locales/${name}.json`, import.meta.url));
   if (!response.ok) throw new Error(`locale ${name} answered ${response.status}`);
   current = { locale: name, messages: await response.json() };
   document.documentElement.lang = name;
-  if (remember) localStorage.setItem(STORED, name);
   localeChanges.dispatchEvent(new Event('change'));
 }
 

@@ -7,12 +7,13 @@ import { loadTokenizers } from './tokenizer_host.js';
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
  * @typedef {import('onnxruntime-web').Tensor} Tensor
  * @typedef {import('../js/protocol.js').Phase} Phase
+ * @typedef {import('../js/protocol.js').RuntimeBuild} Build
  * @typedef {typeof import('onnxruntime-web')} Ort
  */
 
 const VENDORED = new URL('../vendor/onnxruntime/', import.meta.url).href;
 
-/** @type {Record<import('../js/protocol.js').RuntimeBuild, {module: string, binary: string}>} */
+/** @type {Record<Build, {module: string, binary: string}>} */
 const BUILDS = {
   wasm: { module: 'ort.wasm.min.mjs', binary: 'ort-wasm-simd-threaded' },
   jspi: { module: 'ort.jspi.min.mjs', binary: 'ort-wasm-simd-threaded.jspi' },
@@ -26,36 +27,48 @@ const IDENTITY_MODEL =
 /** The name that every graph knows its external data by (export/pesoleve/graph/storage.py). */
 const EXTERNAL_DATA = 'weights.bin';
 
+/** @param {Build} build @param {number} threads @returns {Promise<Ort>} compiled and ready */
+async function startRuntime(build, threads) {
+  const { module, binary } = BUILDS[build];
+  /** @type {Ort} */
+  const ort = await import(`${VENDORED}${module}`);
+  ort.env.logLevel = 'error';
+  ort.env.wasm.numThreads = threads;
+  ort.env.wasm.wasmPaths = {
+    mjs: `${VENDORED}${binary}.mjs`,
+    wasm: `${VENDORED}${binary}.wasm`,
+  };
+  const identity = Uint8Array.from(atob(IDENTITY_MODEL), (char) => char.charCodeAt(0));
+  const session = await ort.InferenceSession.create(identity, { executionProviders: ['wasm'] });
+  await session.release();
+  return ort;
+}
+
 export class OrtHost {
   /**
-   * @param {Ort} ort
+   * @param {Build} build
+   * @param {number} threads
+   * @param {Ort} ort of that build
    * @param {(json: Uint8Array) => import('./tokenizer_host.js').HostTokenizer} openTokenizer
    * @param {number} startSeconds
    */
-  constructor(ort, openTokenizer, startSeconds) {
+  constructor(build, threads, ort, openTokenizer, startSeconds) {
+    this.build = build;
+    this.threads = threads;
+    /** The runtime of the newest session; its tensors must be of the same one. */
     this.ort = ort;
     this.openTokenizer = openTokenizer;
     this.startSeconds = startSeconds;
   }
 
-  /** @param {import('../js/protocol.js').RuntimeBuild} build @param {number} threads */
+  /** @param {Build} build @param {number} threads */
   static async start(build, threads) {
     const begun = performance.now();
-    const { module, binary } = BUILDS[build];
     const [ort, openTokenizer] = await Promise.all([
-      /** @type {Promise<Ort>} */ (import(`${VENDORED}${module}`)),
+      startRuntime(build, threads),
       loadTokenizers(),
     ]);
-    ort.env.logLevel = 'error';
-    ort.env.wasm.numThreads = threads;
-    ort.env.wasm.wasmPaths = {
-      mjs: `${VENDORED}${binary}.mjs`,
-      wasm: `${VENDORED}${binary}.wasm`,
-    };
-    const identity = Uint8Array.from(atob(IDENTITY_MODEL), (char) => char.charCodeAt(0));
-    const session = await ort.InferenceSession.create(identity, { executionProviders: ['wasm'] });
-    await session.release();
-    return new OrtHost(ort, openTokenizer, (performance.now() - begun) / 1000);
+    return new OrtHost(build, threads, ort, openTokenizer, (performance.now() - begun) / 1000);
   }
 
   /**
@@ -65,8 +78,13 @@ export class OrtHost {
    * @param {Record<string, string>} config session configuration entries
    * @returns {Promise<InferenceSession>}
    */
-  openSession(device, graph, weights, config) {
-    return this.ort.InferenceSession.create(graph, {
+  async openSession(device, graph, weights, config) {
+    if (device === 'wasm' && this.build !== 'wasm') {
+      // The WebGPU builds leave out CPU kernels that the WASM build has (GatherBlockQuantized).
+      this.build = 'wasm';
+      this.ort = await startRuntime('wasm', this.threads);
+    }
+    return await this.ort.InferenceSession.create(graph, {
       executionProviders: [device],
       externalData: [{ path: EXTERNAL_DATA, data: weights }],
       extra: config,

@@ -17,13 +17,16 @@ export async function bootPython() {
   const begun = performance.now();
   // Imported when it is needed, so that the worker's own resource timing counts it.
   const { loadPyodide } = await import('../vendor/pyodide/pyodide.mjs');
-  const pyodide = await loadPyodide({
-    indexURL: VENDORED,
-    packages: ['pesoleve-worker'],
-    // Nothing that Python prints is for the console of somebody's page.
-    stdout: () => {},
-    stderr: () => {},
-  });
+  const pyodide = await Promise.race([
+    loadPyodide({
+      indexURL: VENDORED,
+      packages: ['pesoleve-worker'],
+      // Nothing that Python prints is for the console of somebody's page.
+      stdout: () => {},
+      stderr: () => {},
+    }),
+    instantiationFailure(),
+  ]);
   const module = pyodide.pyimport('pesoleve_worker.host_pyodide');
   /** @type {any} */
   let worker = null;
@@ -41,4 +44,24 @@ export async function bootPython() {
       worker.cancel(id);
     },
   };
+}
+
+/**
+ * Pyodide 314 only logs that its WebAssembly did not instantiate, and then waits for ever.
+ *
+ * @returns {Promise<never>} rejects when the file in Pyodide's folder fails; never resolves
+ */
+function instantiationFailure() {
+  return new Promise((_, reject) => {
+    const { instantiateStreaming } = WebAssembly;
+    WebAssembly.instantiateStreaming = async (source, imports) => {
+      try {
+        return await instantiateStreaming.call(WebAssembly, source, imports);
+      } catch (error) {
+        const { url } = await source;
+        if (url.startsWith(VENDORED)) reject(new Error(`${url} did not start: ${error}`));
+        throw error;
+      }
+    };
+  });
 }

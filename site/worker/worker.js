@@ -90,7 +90,8 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
 });
 
 self.addEventListener('unhandledrejection', ({ reason }) => {
-  post({ v: VERSION, type: 'fatal', error: describe(reason, 'worker_died', 'worker') });
+  const code = booted === null ? 'runtime_failed' : 'worker_died';
+  post({ v: VERSION, type: 'fatal', error: describe(reason, code, 'worker') });
 });
 
 post({ v: VERSION, type: 'ready' });

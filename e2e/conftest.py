@@ -1,0 +1,60 @@
+"""Real Chromium, the real built models, and a page whose every request and error is kept."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pesoleve import catalog
+from pesoleve_worker.catalog import Model
+from playwright.sync_api import Page
+
+from . import chromium
+from .server import SITE, serve_site
+from .visit import Visit
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    executable = chromium.find()
+    if executable is None:
+        raise RuntimeError("No Chromium found. Run: make browser, or set CHROMIUM to its path.")
+    return {"executable_path": executable, "args": list(chromium.FLAGS)}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args() -> dict[str, Any]:
+    return {"locale": "en-US", "viewport": {"width": 1280, "height": 900}}
+
+
+@pytest.fixture(scope="session")
+def isolated_site() -> Iterator[str]:
+    with serve_site() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def plain_site() -> Iterator[str]:
+    """A host that cannot set COOP and COEP."""
+    with serve_site(isolation=False) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """MiniLM-L6 as it was built into the site."""
+    models = {entry.id: entry for entry in catalog.read(SITE / "models").models}
+    return models["minilm-l6"]
+
+
+@pytest.fixture(scope="session")
+def budgets() -> dict[str, int]:
+    return tomllib.loads((Path(__file__).with_name("budgets.toml")).read_text())
+
+
+@pytest.fixture
+def visit(page: Page) -> Visit:
+    """The page, watched. A test ends with ``visit.expect_clean()`` where nothing may have failed."""
+    return Visit(page)

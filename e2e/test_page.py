@@ -1,0 +1,176 @@
+"""The page as a visitor uses it: both languages, keyboard, narrow and wide, every kind of host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pesoleve.serve import CSP
+from playwright.sync_api import Page, expect
+
+from .server import SITE, serve_site
+from .visit import Visit
+
+AXE = (Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js").read_text()
+READY = 120_000
+
+
+def download(page: Page, name: str = "Download") -> None:
+    page.get_by_role("button", name=name).click()
+    expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
+
+
+def expect_accessible(page: Page) -> None:
+    page.evaluate(AXE)
+    result = page.evaluate("axe.run()")
+    problems = [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in result["violations"]]
+    assert not problems, problems
+
+
+def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
+    page = visit.page
+    visit.open(isolated_site)
+    expect(page.get_by_role("button", name=re.compile(r"Download 19\.\d MB and run it"))).to_be_enabled()
+    expect(page.locator("pl-weight-ladder [aria-current]")).to_contain_text("Feather")
+    expect(page.get_by_role("article")).to_contain_text("22,713,216")
+    expect(page.get_by_role("article")).to_contain_text("Apache-2.0")
+    expect_accessible(page)
+    download(page)
+    first = page.locator(".ranking__row").first
+    expect(first).to_contain_text("A pilot landed the plane")
+    page.get_by_label("What are you looking for?").fill("car repair")
+    expect(first).to_contain_text("borrowed wrench")
+    sentences = page.get_by_label("Sentences, one a line")
+    sentences.fill("The <b>dog</b> barks.\nThe mechanic mended my car.\n\n  \nThe mechanic mended my car.")
+    expect(page.locator(".ranking__row")).to_have_count(2)
+    expect(first).to_contain_text("mechanic")
+    expect(page.locator(".ranking__row").last).to_contain_text("The <b>dog</b> barks.")
+    sentences.fill("")
+    expect(page.locator(".search__empty")).to_be_visible()
+    measured = page.locator(".measured")
+    expect(measured).to_contain_text("WebAssembly on the CPU")
+    expect(measured.locator("tbody tr").filter(has_text="weights-")).to_have_count(1)
+    expect_accessible(page)
+    visit.expect_clean(isolated_site)
+
+
+def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) -> None:
+    page = visit.page
+    visit.open(isolated_site)
+    before = page.get_by_test_id("plan-total").inner_text()
+    page.get_by_role("radio", name="q8").check()
+    expect(page.get_by_test_id("plan-total")).not_to_have_text(before)
+    download(page)
+    expect(page.get_by_role("button", name="Running in this page")).to_be_disabled()
+    page.get_by_role("radio", name="q4").check()
+    download(page)
+    expect(page.locator(".measured .file").filter(has_text="weights-")).to_have_count(1)
+    visit.expect_clean(isolated_site)
+
+
+def test_keyboard_only(visit: Visit, isolated_site: str) -> None:
+    page = visit.page
+    visit.open(isolated_site)
+
+    def press_until(name: str) -> None:
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if name in page.evaluate("document.activeElement.textContent"):
+                return
+        raise AssertionError(f"Tab does not reach {name}")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    press_until("Português")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    press_until("Baixar")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cancelar")).to_be_focused()
+    search = page.get_by_label("O que você procura?")
+    expect(search).to_be_focused(timeout=READY)
+    page.keyboard.press("Control+A")
+    page.keyboard.type("music at night")
+    expect(page.locator(".ranking__row").first).to_contain_text("orchestra")
+    visit.expect_clean(isolated_site)
+
+
+def test_cancel_and_load_again(visit: Visit, isolated_site: str) -> None:
+    page = visit.page
+    visit.open(isolated_site)
+    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("alert")).to_contain_text("Cancelled")
+    download(page)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("locale", ["pt-BR", "pt-PT", "fr-FR"])
+def test_language_follows_the_browser_and_is_remembered(
+    page: Page, isolated_site: str, locale: str
+) -> None:
+    browser = page.context.browser
+    assert browser is not None
+    context = browser.new_context(locale=locale)
+    other = context.new_page()
+    other.goto(isolated_site)
+    expected = "pt-BR" if locale.startswith("pt") else "en"
+    expect(other.locator("html")).to_have_attribute("lang", expected)
+    expect(other.locator(".scale__number")).to_have_text(re.compile("," if expected == "pt-BR" else r"\."))
+    choose = "English" if expected == "pt-BR" else "Português"
+    other.get_by_role("button", name=choose).click()
+    other.reload()
+    expect(other.locator("html")).to_have_attribute("lang", "en" if expected == "pt-BR" else "pt-BR")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_page_fits_and_can_be_read(visit: Visit, isolated_site: str, scheme: str) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    visit.open(isolated_site)
+    download(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect_accessible(page)
+
+
+def test_under_a_base_path_without_isolation(visit: Visit) -> None:
+    with serve_site(base_path="/some/folder/", isolation=False) as site:
+        visit.open(site)
+        assert visit.page.evaluate("crossOriginIsolated") is False
+        expect(visit.page.locator(".scale__device")).to_contain_text("One thread.")
+        download(visit.page)
+        visit.expect_clean(site)
+
+
+def test_the_policy_is_strict_and_said_twice(visit: Visit, isolated_site: str) -> None:
+    answer = visit.page.goto(isolated_site)
+    assert answer is not None
+    meta = visit.page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert meta == CSP
+    assert answer.headers["content-security-policy"].startswith(CSP)
+    assert "unsafe-inline" not in CSP and "'unsafe-eval'" not in CSP and "http" not in CSP
+    refused = visit.page.evaluate("""() => new Promise((resolve) => {
+      addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));
+      const script = document.createElement('script');
+      script.textContent = 'window.ran = true';
+      document.body.append(script);
+    })""")
+    assert refused == "script-src-elem"
+    assert visit.page.evaluate("window.ran") is None
+
+
+def test_the_example_page_works(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    visit.page.get_by_role("button").click()
+    expect(visit.page.get_by_role("status")).to_contain_text("Cosine 0.", timeout=READY)
+    visit.expect_clean(isolated_site)
+
+
+def test_no_inline_script_or_style_in_the_markup() -> None:
+    for path in (SITE / "index.html", SITE / "examples" / "embed.html"):
+        text = path.read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text)
+        assert "<style" not in text and not re.search(r"\s(style|on\w+)=", text)

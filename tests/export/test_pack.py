@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pesoleve.pack import pack, unpack
+from pesoleve_worker.catalog import File
+
+CONTENT = b"weights " * 5000
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> File:
+    return pack(CONTENT, "weights", "q4", "tiny", tmp_path)
+
+
+def wire_of(file: File, folder: Path) -> bytes:
+    return (folder / Path(file.path).name).read_bytes()
+
+
+def described(file: File, wire: bytes) -> File:
+    """``file`` as if the catalog described ``wire``."""
+    return replace(file, bytes=len(wire), sha256=hashlib.sha256(wire).hexdigest())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.binary(max_size=5000))
+def test_what_is_packed_unpacks_to_itself(tmp_path: Path, content: bytes) -> None:
+    file = pack(content, "graph", "fp32", "tiny", tmp_path)
+    assert file.decoded_bytes == len(content)
+    assert unpack(wire_of(file, tmp_path), file) == content
+
+
+def test_the_entry_describes_what_was_written(packed: File, tmp_path: Path) -> None:
+    wire = wire_of(packed, tmp_path)
+    assert packed.bytes == len(wire) < len(CONTENT)
+    assert packed.sha256 == hashlib.sha256(wire).hexdigest()
+    assert re.fullmatch(r"tiny/weights-[0-9a-f]{16}\.zst", packed.path)
+    assert packed.sha256[:16] in packed.path
+    assert (packed.role, packed.dtype, packed.codec) == ("weights", "q4", "zstd")
+
+
+def test_the_name_is_stable_and_follows_the_content(packed: File, tmp_path: Path) -> None:
+    again = pack(CONTENT, "weights", "q4", "tiny", tmp_path)
+    other = pack(CONTENT + b"!", "weights", "q4", "tiny", tmp_path)
+    assert again == packed
+    assert other.path != packed.path
+
+
+def test_a_large_content_packs_the_same_every_time(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20_000  # several jobs for zstd's workers
+    assert pack(content, "weights", "q8", "tiny", tmp_path) == pack(
+        content, "weights", "q8", "tiny", tmp_path
+    )
+
+
+def test_a_truncated_file_is_refused_with_both_sizes(packed: File, tmp_path: Path) -> None:
+    wire = wire_of(packed, tmp_path)
+    said = f"{packed.path} should be {len(wire):,} bytes, and is {len(wire) - 3:,}"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        unpack(wire[:-3], packed)
+
+
+def test_a_changed_byte_is_refused(packed: File, tmp_path: Path) -> None:
+    wire = bytearray(wire_of(packed, tmp_path))
+    wire[len(wire) // 2] ^= 1
+    with pytest.raises(ValueError, match=rf"{packed.path} does not have the sha256"):
+        unpack(bytes(wire), packed)
+
+
+def test_a_whole_file_that_is_not_zstd_is_refused(packed: File) -> None:
+    wire = b"not zstd at all"
+    with pytest.raises(ValueError, match=rf"{packed.path} cannot be decoded"):
+        unpack(wire, described(packed, wire))
+
+
+def test_another_decoded_size_is_refused(packed: File, tmp_path: Path) -> None:
+    wrong = replace(packed, decoded_bytes=packed.decoded_bytes + 1)
+    said = rf"{packed.path} should decode to {wrong.decoded_bytes:,} bytes, not {len(CONTENT):,}"
+    with pytest.raises(ValueError, match=said):
+        unpack(wire_of(packed, tmp_path), wrong)
+
+
+def test_a_cut_stream_that_the_catalog_describes_is_refused(packed: File, tmp_path: Path) -> None:
+    wire = wire_of(packed, tmp_path)[:-4]
+    with pytest.raises(ValueError, match=packed.path):
+        unpack(wire, described(packed, wire))
+
+
+def test_a_stream_that_does_not_tell_its_size_is_refused(packed: File) -> None:
+    wire = zstandard.ZstdCompressor(write_content_size=False).compress(CONTENT)
+    with pytest.raises(ValueError, match=packed.path):
+        unpack(wire, described(packed, wire))
+
+
+def test_identity_is_taken_as_it_is(packed: File) -> None:
+    plain = replace(described(packed, b"plain"), codec="identity", decoded_bytes=5)
+    assert unpack(b"plain", plain) == b"plain"

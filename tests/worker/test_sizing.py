@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from pesoleve_worker.catalog import Shape, WeightClass
+from pesoleve_worker.sizing import WEIGHT_CLASSES, shape_from_config, weight_class
+
+BERT = {
+    "model_type": "bert",
+    "num_hidden_layers": 6,
+    "hidden_size": 384,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+}
+DISTILBERT = {
+    "model_type": "distilbert",
+    "n_layers": 6,
+    "dim": 768,
+    "n_heads": 12,
+    "hidden_dim": 3072,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        (0, "straw"),
+        (999_999, "straw"),
+        (1_000_000, "fly"),
+        (9_999_999, "fly"),
+        (10_000_000, "feather"),
+        (29_999_999, "feather"),
+        (30_000_000, "light"),
+        (99_999_999, "light"),
+        (100_000_000, "welter"),
+        (299_999_999, "welter"),
+        (300_000_000, "middle"),
+        (999_999_999, "middle"),
+        (1_000_000_000, "heavy"),
+        (9_999_999_999, "heavy"),
+        (10_000_000_000, "super-heavy"),
+        (10**15, "super-heavy"),
+    ],
+)
+def test_a_class_begins_where_the_one_before_it_ends(parameters: int, name: str) -> None:
+    assert weight_class(parameters) == name
+
+
+def test_the_classes_are_those_of_the_catalog() -> None:
+    assert tuple(name for name, _ in WEIGHT_CLASSES) == get_args(WeightClass)
+
+
+def test_a_negative_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1 parameters"):
+        weight_class(-1)
+
+
+def test_bert_names() -> None:
+    assert shape_from_config(BERT) == Shape(
+        family="bert",
+        layers=6,
+        hidden=384,
+        heads=12,
+        kv_heads=12,
+        intermediate=1536,
+        vocabulary=30522,
+        context=512,
+    )
+
+
+def test_distilbert_names() -> None:
+    assert shape_from_config(DISTILBERT) == Shape(
+        family="distilbert",
+        layers=6,
+        hidden=768,
+        heads=12,
+        kv_heads=12,
+        intermediate=3072,
+        vocabulary=30522,
+        context=512,
+    )
+
+
+def test_grouped_queries_keep_their_own_head_count() -> None:
+    assert shape_from_config({**BERT, "num_key_value_heads": 3}).kv_heads == 3
+
+
+@pytest.mark.parametrize("missing", sorted(BERT))
+def test_a_missing_key_is_named(missing: str) -> None:
+    config = {key: value for key, value in BERT.items() if key != missing}
+    with pytest.raises(ValueError, match=rf"no usable {missing}$"):
+        shape_from_config(config)
+
+
+@pytest.mark.parametrize("value", [None, "6", 6.0, True, 0, -6])
+def test_a_value_that_is_no_count_is_named(value: object) -> None:
+    with pytest.raises(ValueError, match="num_hidden_layers"):
+        shape_from_config({**BERT, "num_hidden_layers": value})
+
+
+@pytest.mark.parametrize("value", ["3", 3.0, True, 0, -3])
+def test_a_key_value_head_count_that_is_no_count_is_named(value: object) -> None:
+    with pytest.raises(ValueError, match="num_key_value_heads"):
+        shape_from_config({**BERT, "num_key_value_heads": value})
+
+
+def test_everything_missing_is_named_at_once() -> None:
+    with pytest.raises(ValueError, match=r"num_hidden_layers.*vocab_size.*model_type"):
+        shape_from_config({})
