@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
+
 from pesoleve import catalog
 from pesoleve_worker.catalog import Model
-from playwright.sync_api import Page
 
 from . import chromium
 from .server import SITE, serve_site
 from .visit import Visit
+
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:

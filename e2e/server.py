@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from pesoleve.serve import create_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pesoleve.serve import create_app
 
 SITE = Path(__file__).parents[1] / "site"
 

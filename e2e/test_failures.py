@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
+
 from pesoleve_worker.catalog import Model
 from pesoleve_worker.errors import CODES
-from playwright.sync_api import expect
 
 from .server import Change, serve_site
 from .visit import Visit
@@ -91,7 +92,13 @@ def test_bad_catalogs_are_refused(visit: Visit, change: Change, code: str) -> No
 
 @pytest.mark.parametrize(
     "broken",
-    ["/ort-wasm-simd-threaded.wasm", "/pyodide.asm.wasm", "/pyodide.mjs", ".whl", "/ort.wasm.min.mjs"],
+    [
+        "/ort-wasm-simd-threaded.wasm",
+        "/pyodide.asm.wasm",
+        "/pyodide.mjs",
+        ".whl",
+        "/ort.wasm.min.mjs",
+    ],
 )
 def test_a_missing_runtime_file_says_so(visit: Visit, broken: str) -> None:
     assert load_error(visit, {broken: lambda _: None})["code"] == "runtime_failed"
@@ -149,9 +156,7 @@ def test_bad_inputs_are_refused_and_the_model_goes_on(visit: Visit, isolated_sit
     visit.expect_clean(isolated_site)
 
 
-def test_a_dead_worker_rejects_everything_and_can_be_replaced(
-    visit: Visit, isolated_site: str
-) -> None:
+def test_a_dead_worker_rejects_everything_and_can_be_replaced(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     answer = visit.run_module(
         """const model = await pesoleve.load('minilm-l6', { device: 'wasm' });

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from pesoleve.graph.storage import GRAPH, WEIGHTS
 from pesoleve.measure.datasets import load_pairs
 from pesoleve.measure.embed import embed
@@ -140,8 +141,7 @@ def test_default_dtype_is_the_smallest_within_its_bound(model: Model) -> None:
     allowed = load_recipe("minilm-l6").measure.default_max_loss
     assert allowed == 0.005
     wire = {
-        dtype: sum(file.bytes for file in model.files_for("wasm", dtype).values())
-        for dtype in spearman
+        dtype: sum(file.bytes for file in model.files_for("wasm", dtype).values()) for dtype in spearman
     }
     good = [dtype for dtype in spearman if spearman["fp32"] - spearman[dtype] <= allowed]
     assert model.default_dtype == min(good, key=lambda dtype: wire[dtype])

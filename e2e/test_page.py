@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from pesoleve.serve import CSP
 from playwright.sync_api import Page, expect
+
+from pesoleve.serve import CSP
 
 from .server import SITE, serve_site
 from .visit import Visit
@@ -31,7 +32,9 @@ def expect_accessible(page: Page) -> None:
 def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     page = visit.page
     visit.open(isolated_site)
-    expect(page.get_by_role("button", name=re.compile(r"Download 19\.\d MB and run it"))).to_be_enabled()
+    expect(
+        page.get_by_role("button", name=re.compile(r"Download 19\.\d MB and run it"))
+    ).to_be_enabled()
     expect(page.locator("pl-weight-ladder [aria-current]")).to_contain_text("Feather")
     expect(page.get_by_role("article")).to_contain_text("22,713,216")
     expect(page.get_by_role("article")).to_contain_text("Apache-2.0")
@@ -42,7 +45,9 @@ def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     page.get_by_label("What are you looking for?").fill("car repair")
     expect(first).to_contain_text("borrowed wrench")
     sentences = page.get_by_label("Sentences, one a line")
-    sentences.fill("The <b>dog</b> barks.\nThe mechanic mended my car.\n\n  \nThe mechanic mended my car.")
+    sentences.fill(
+        "The <b>dog</b> barks.\nThe mechanic mended my car.\n\n  \nThe mechanic mended my car."
+    )
     expect(page.locator(".ranking__row")).to_have_count(2)
     expect(first).to_contain_text("mechanic")
     expect(page.locator(".ranking__row").last).to_contain_text("The <b>dog</b> barks.")
@@ -117,7 +122,9 @@ def test_language_follows_the_browser_and_is_remembered(
     other.goto(isolated_site)
     expected = "pt-BR" if locale.startswith("pt") else "en"
     expect(other.locator("html")).to_have_attribute("lang", expected)
-    expect(other.locator(".scale__number")).to_have_text(re.compile("," if expected == "pt-BR" else r"\."))
+    expect(other.locator(".scale__number")).to_have_text(
+        re.compile("," if expected == "pt-BR" else r"\.")
+    )
     choose = "English" if expected == "pt-BR" else "Português"
     other.get_by_role("button", name=choose).click()
     other.reload()

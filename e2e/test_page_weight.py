@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from pesoleve_worker.catalog import Model
 from playwright.sync_api import Page, expect
+
+from pesoleve_worker.catalog import Model
 
 from .visit import Visit
 
@@ -76,9 +77,7 @@ def test_every_model_file_costs_what_the_catalog_says(
     visit.expect_clean(isolated_site)
 
 
-def test_what_the_module_measured_is_what_crossed_the_wire(
-    visit: Visit, isolated_site: str
-) -> None:
+def test_what_the_module_measured_is_what_crossed_the_wire(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     stats = visit.run_module(
         "const model = await pesoleve.load('minilm-l6', { device: 'wasm' }); return model.stats;"
@@ -86,5 +85,3 @@ def test_what_the_module_measured_is_what_crossed_the_wire(
     crossed = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in HEAVY[:4])}
     assert stats["bytes"]["total"] == sum(crossed.values())
     assert stats["bytes"]["model"] == sum(b for p, b in crossed.items() if p.endswith(".zst"))
-
-

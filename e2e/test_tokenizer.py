@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
+from tokenizers import Tokenizer
+
 from pesoleve.pack import unpack
 from pesoleve_worker.catalog import Model
-from tokenizers import Tokenizer
 
 from .server import SITE
 from .visit import Visit

@@ -49,7 +49,7 @@ class RecordingSession:
         await asyncio.sleep(0)  # as the page's runtime does: others may run meanwhile
         outputs = await self._native.run(feeds_here)
         self.log.append("end")
-        falsified = {n: RecordingTensor(t.native + self._error) for n, t in outputs.items()}
+        falsified = {n: RecordingTensor(np.asarray(t.native) + self._error) for n, t in outputs.items()}
         self.answered += falsified.values()
         return dict(falsified)
 

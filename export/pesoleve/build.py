@@ -1,4 +1,4 @@
-"""One recipe to one catalog entry: source ─► export ─► optimize ─► each dtype: quantize, measure, pack."""
+"""One recipe to one catalog entry: source, export, optimize; for each dtype quantize, measure, pack."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
 from pesoleve_worker import canary as canary_module
 from pesoleve_worker.catalog import Canary, Device, File, License, Model, Pipeline, Source
 from pesoleve_worker.pipelines import feature_extraction as pipeline_module
@@ -16,7 +17,7 @@ from pesoleve_worker.sizing import shape_from_config, weight_class
 
 from . import native_host, pack
 from .entry import Measured, check_quality, choose_default, count_parameters, lineage, quality
-from .errors import SourceError
+from .errors import RecipeError, SourceError
 from .graph import export_onnx, optimize, pool, quantize, storage
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
@@ -54,9 +55,7 @@ def build_recipe(recipe: Recipe, stages: Stages) -> Built:
     exported = stages.run(
         "export",
         "export to ONNX",
-        partial(
-            export_onnx.export_onnx, source.directory, recipe.task, recipe.export.opset
-        ),
+        partial(export_onnx.export_onnx, source.directory, recipe.task, recipe.export.opset),
         code=(export_onnx, storage),
         depends_on={"source": source.sha256, "task": recipe.task, "opset": recipe.export.opset},
     )
@@ -156,7 +155,13 @@ def _quantize(name: str, dtype: Dtype, optimized: Stage, stages: Stages) -> Stag
     def work(output: Path) -> None:
         model = storage.load(optimized.output)
         if dtype.bits != 32:
-            model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
+            try:
+                model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
+            except ValueError as error:
+                raise RecipeError(
+                    f"dtypes.{name}.block_size = {dtype.block_size} does not suit this model: {error}. "
+                    f"Use a smaller one."
+                ) from error
         storage.save(model, output)
 
     spec = {} if dtype.bits == 32 else {"block_size": dtype.block_size}

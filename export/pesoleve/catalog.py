@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 
 import jsonschema
+
 from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, File, Model, parse, to_dict
 from pesoleve_worker.errors import CatalogError
 
@@ -32,9 +32,7 @@ def validate(value: object, name: str) -> Catalog:
     """
     path = SCHEMA if SCHEMA.exists() else BUNDLED_SCHEMA
     schema = json.loads(path.read_text(encoding="utf-8"))
-    error = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator(schema).iter_errors(value)
-    )
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
     if error is not None:
         raise CheckError(f"{name} is not valid at {error.json_path}: {error.message}")
     try:
@@ -89,13 +87,16 @@ def publish(models: Path, new: dict[str, tuple[Model, Path]]) -> bool:
         models.mkdir(parents=True, exist_ok=True)
         partial = models / f".{CATALOG}.partial"
         partial.write_text(_dump(after), encoding="utf-8")
-        os.replace(partial, models / CATALOG)
+        partial.replace(models / CATALOG)
     _prune(models, after)
     return changed
 
 
 def _dump(catalog: Catalog) -> str:
-    return json.dumps(to_dict(catalog), ensure_ascii=False, separators=(",", ":"))
+    try:
+        return json.dumps(to_dict(catalog), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError as error:
+        raise CheckError(f"the new catalog holds a figure that is not a number: {error}") from error
 
 
 def _is_whole(path: Path, file: File) -> bool:
@@ -108,10 +109,9 @@ def _is_whole(path: Path, file: File) -> bool:
 def _prune(models: Path, catalog: Catalog) -> None:
     """Remove packed files that the catalog no longer names; nothing else in the folder is touched."""
     named = {file.path for model in catalog.models for file in model.files}
-    for path in models.glob("*/*"):
+    for path in list(models.glob("*/*")):
         relative = path.relative_to(models).as_posix()
         if PACKED.fullmatch(relative) and relative not in named:
             path.unlink()
-    for folder in models.iterdir() if models.exists() else []:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()

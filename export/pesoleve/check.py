@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pesoleve_worker.canary import canary_difference
-from pesoleve_worker.catalog import Model
+from pesoleve_worker.catalog import Model, Role
 from pesoleve_worker.errors import PesoLeveError
 
 from .catalog import CATALOG, read
@@ -44,6 +44,8 @@ def check(models: Path, report: Callable[[str], None] = lambda _label: None) -> 
         raise CheckError(f"{models / CATALOG} holds no model. Run: pesoleve build")
     checked = []
     for model in catalog.models:
+        if DEVICE not in model.devices:
+            raise CheckError(f"{model.id} has no {DEVICE} device, the one that is checked here")
         for dtype in model.devices[DEVICE].files:
             report(f"{model.id} {dtype}")
             checked.append(_check_dtype(models, model, dtype))
@@ -72,7 +74,7 @@ def _check_dtype(models: Path, model: Model, dtype: str) -> Checked:
     return Checked(model.id, dtype, total, difference, model.canary.tolerance)
 
 
-def _run_canary(model: Model, dtype: str, contents: dict[str, bytes]) -> float:
+def _run_canary(model: Model, dtype: str, contents: Mapping[Role, bytes]) -> float:
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         (directory / GRAPH).write_bytes(contents["graph"])

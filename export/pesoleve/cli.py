@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pesoleve_worker import __version__
 from rich.console import Console
+from rich.text import Text
+
+from pesoleve_worker import __version__
 
 from . import show
 from .errors import ExportError
@@ -46,10 +48,14 @@ def build(
     from .build import build_recipe, stage_count
     from .stages import Stages
 
-    wanted = [load_recipe(name) for name in recipes or bundled()]
-    with show.progress(errors, sum(map(stage_count, wanted))) as report:
-        stages = Stages(default_cache(), report)
-        built = [build_recipe(recipe, stages) for recipe in wanted]
+    try:
+        wanted = [load_recipe(name) for name in recipes or bundled()]
+        with show.progress(errors, sum(map(stage_count, wanted))) as report:
+            stages = Stages(default_cache(), report)
+            built = [build_recipe(recipe, stages) for recipe in wanted]
+    except KeyboardInterrupt:  # typer would exit without a word
+        errors.print("Interrupted. The last good catalog is untouched; finished stages are kept.")
+        raise typer.Exit(130) from None
     changed = catalog.publish(out, {b.model.id: (b.model, b.packed) for b in built})
     if json_:
         models = [asdict(result.model) for result in built]
@@ -58,9 +64,9 @@ def build(
     for result in built:
         show.model_table(Console(), result.model)
     if changed or stages.ran:
-        errors.print(f"Wrote {out / catalog.CATALOG}.")
+        errors.print(f"Wrote {out / catalog.CATALOG}.", markup=False)
     else:
-        errors.print(f"Nothing changed: {out / catalog.CATALOG} is up to date.")
+        errors.print(f"Nothing changed: {out / catalog.CATALOG} is up to date.", markup=False)
 
 
 @app.command()
@@ -105,8 +111,5 @@ def main() -> None:
     try:
         app()
     except ExportError as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        errors.print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
         raise SystemExit(error.exit_code) from error
-    except KeyboardInterrupt:
-        errors.print("Interrupted. The last good catalog is untouched.")
-        raise SystemExit(130) from None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from pesoleve_worker.catalog import File, LineageStep, Parameters, Quality
 from safetensors import safe_open
+
+from pesoleve_worker.catalog import File, LineageStep, Parameters, Quality
 
 from .errors import QualityError
 from .measure.parity import Parity
@@ -91,9 +92,7 @@ def quality(recipe: Recipe, measured: dict[str, Measured]) -> list[Quality]:
     return rows
 
 
-def lineage(
-    recipe: Recipe, measured: dict[str, Measured], files: list[File]
-) -> list[LineageStep]:
+def lineage(recipe: Recipe, measured: dict[str, Measured], files: list[File]) -> list[LineageStep]:
     """One step for each reduction, from the base."""
     base = recipe.base_dtype
     return [

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from pesoleve_worker.errors import SessionError
 from tokenizers import Tokenizer
+
+from pesoleve_worker.errors import SessionError
+from pesoleve_worker.host import Tensor as HostTensor
 
 from .graph.storage import GRAPH
 
@@ -52,7 +54,7 @@ class NativeSession:
     def int64_tensor(self, rows: Sequence[Sequence[int]]) -> NativeTensor:
         return NativeTensor(np.asarray(rows, np.int64))
 
-    async def run(self, feeds: Mapping[str, NativeTensor]) -> dict[str, NativeTensor]:
+    async def run(self, feeds: Mapping[str, HostTensor]) -> dict[str, HostTensor]:
         try:
             outputs = self._session.run(None, {name: t.native for name, t in feeds.items()})
         except Exception as error:  # onnxruntime has no base class of its own

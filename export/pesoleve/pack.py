@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import zstandard
+
 from pesoleve_worker.catalog import File, Role
 
 LEVEL = 19

@@ -19,14 +19,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+Words = Annotated[str, Field(min_length=1)]
+DtypeName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
 class Text(Strict):
-    en: str
-    pt_br: str = Field(alias="pt-BR")
+    en: Words
+    pt_br: Words = Field(alias="pt-BR")
 
 
 class LicenseRecipe(Strict):
-    name: str
-    url: str
+    name: Words
+    url: str = Field(pattern=r"^https://")
     attribution: str
     redistributable: bool
 
@@ -55,9 +59,7 @@ class HubSource(Strict):
     revision: str
 
 
-SourceRecipe = Annotated[
-    PackageSource | DirectorySource | HubSource, Field(discriminator="kind")
-]
+SourceRecipe = Annotated[PackageSource | DirectorySource | HubSource, Field(discriminator="kind")]
 
 
 class Export(Strict):
@@ -92,7 +94,7 @@ class Measure(Strict):
 
 class CanaryRecipe(Strict):
     inputs: list[str] = Field(min_length=1)
-    tolerance: float = Field(gt=0)
+    tolerance: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Recipe(Strict):
@@ -104,7 +106,7 @@ class Recipe(Strict):
     source: SourceRecipe
     export: Export
     pooling: Pooling = Pooling()
-    dtypes: dict[str, Dtype] = Field(min_length=1)
+    dtypes: dict[DtypeName, Dtype] = Field(min_length=1)
     measure: Measure
     canary: CanaryRecipe
 

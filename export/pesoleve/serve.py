@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -22,7 +23,7 @@ CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
     "style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
-"""The page carries the same in a meta element, for hosts that set no headers; workers need the header."""
+"""The page says the same in a meta element, for hosts that set no headers; workers need the header."""
 
 SECURITY = {
     "Content-Security-Policy": f"{CSP}; frame-ancestors 'none'",
@@ -64,10 +65,12 @@ class SiteFiles(StaticFiles):
             headers["Content-Type"] = "application/octet-stream"
         headers = {key: value for key, value in headers.items() if value}
         # A range is of the bytes that are stored, so a request for one gets no encoding.
-        wants_brotli = "br" in request.get("accept-encoding", "") and "range" not in request
+        wants_brotli = _accepts_brotli(request.get("accept-encoding", "")) and "range" not in request
         precompressed = path.with_name(f"{path.name}.br")
+        if precompressed.exists() or path.suffix in COMPRESSIBLE:
+            headers["Vary"] = "Accept-Encoding"
         if wants_brotli and precompressed.exists():
-            headers |= {"Content-Encoding": "br", "Vary": "Accept-Encoding"}
+            headers["Content-Encoding"] = "br"
             headers.setdefault("Content-Type", _media_type(path))
             response: Response = FileResponse(precompressed, status_code, headers)
         elif wants_brotli and path.suffix in COMPRESSIBLE:
@@ -87,8 +90,17 @@ class SiteFiles(StaticFiles):
         if key not in self._made:
             self._made[key] = brotli.compress(path.read_bytes(), quality=11)
         etag = f'"br-{stat.st_mtime_ns:x}-{stat.st_size:x}"'
-        headers = headers | {"Content-Encoding": "br", "Vary": "Accept-Encoding", "ETag": etag}
+        headers = headers | {"Content-Encoding": "br", "ETag": etag}
         return Response(self._made[key], status_code, headers, _media_type(path))
+
+
+def _accepts_brotli(accept_encoding: str) -> bool:
+    """Whether ``br`` is among the codings, and not at a quality of 0 (RFC 9110, 12.5.3)."""
+    for item in accept_encoding.split(","):
+        coding, *parameters = (part.strip().lower() for part in item.split(";"))
+        if coding == "br":
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
 
 
 def _media_type(path: Path) -> str:

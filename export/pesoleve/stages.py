@@ -82,7 +82,15 @@ class Stages:
             partial = Path(tempfile.mkdtemp(dir=self.root, prefix=f".{name}-"))
             try:
                 work(partial)
-                partial.rename(output)
+                self._keep(partial, output)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return Stage(output, key)
+
+    @staticmethod
+    def _keep(partial: Path, output: Path) -> None:
+        try:
+            partial.rename(output)
+        except OSError:
+            if not output.is_dir():  # else another build finished the same stage meanwhile
+                raise

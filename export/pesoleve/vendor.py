@@ -59,7 +59,13 @@ TYPES: dict[str, str] = {
 """Declarations that lead TypeScript from a vendored file back to its package."""
 
 COMPRESSED = {".mjs", ".js", ".wasm", ".json", ".zip"}
-LICENSES = ("pyodide", "onnxruntime-web", "@huggingface/tokenizers", "lit", "@fontsource-variable/archivo")  # fmt: skip
+LICENSED = (
+    "pyodide",
+    "onnxruntime-web",
+    "@huggingface/tokenizers",
+    "lit",
+    "@fontsource-variable/archivo",
+)
 
 
 def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
@@ -158,7 +164,7 @@ def _add_worker(folder: Path, console: Console) -> None:
 
 def _copy_licenses(folder: Path) -> None:
     folder.mkdir()
-    for package in LICENSES:
+    for package in LICENSED:
         for source in sorted((NODE_MODULES / package).glob("LICEN[SC]E*")):
             shutil.copyfile(source, folder / f"{package.replace('/', '-').lstrip('@')}.txt")
 

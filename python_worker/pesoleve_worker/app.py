@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .canary import canary_difference
 from .catalog import Model
-from .errors import Cancelled, CatalogError, PesoLeveError, SessionError, WorkerError
+from .errors import Cancelled, CatalogError, SessionError, WorkerError
 from .host import OpenSession, Session, Tokenizer
 from .pipelines.feature_extraction import VectorBatch, feature_extraction
 
@@ -98,7 +98,7 @@ class App:
             self._cancelled.discard(request)
 
     def cancel(self, request: int) -> None:
-        """Stop ``request`` before its next batch, or before it starts."""
+        """Stop ``request`` before its next batch, or before it starts, even if it is still to come."""
         self._cancelled.add(request)
 
     async def unload(self) -> None:
@@ -130,7 +130,7 @@ class App:
                     f"{device} answers wrongly: off by {difference:.3g} where at most "
                     f"{model.canary.tolerance:.3g} is right",
                 )
-        except PesoLeveError:
+        except BaseException:
             await session.release()
             raise
         self._running = _Running(model, session, tokenizer)

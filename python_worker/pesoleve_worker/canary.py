@@ -11,9 +11,7 @@ from .host import Session, Tokenizer
 from .pipelines.feature_extraction import feature_extraction
 
 
-async def canary_difference(
-    model: Model, dtype: str, session: Session, tokenizer: Tokenizer
-) -> float:
+async def canary_difference(model: Model, dtype: str, session: Session, tokenizer: Tokenizer) -> float:
     """Return the largest difference between the session's answer and the recorded one.
 
     ``inf`` when the answer has another shape or holds a value that is not a number. This run is

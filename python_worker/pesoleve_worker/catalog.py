@@ -15,9 +15,7 @@ from .errors import CatalogError
 SCHEMA_VERSION = 1
 
 Task = Literal["feature_extraction"]
-WeightClass = Literal[
-    "straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"
-]
+WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
 Codec = Literal["identity", "zstd"]
 Role = Literal["graph", "weights", "tokenizer"]
 JsonScalar = str | int | float | bool
@@ -173,7 +171,14 @@ class Model:
                 f"model {self.id!r} has no dtype {dtype!r} on {device}; "
                 f"it has {sorted(self.devices[device].files)}",
             )
-        return {file.role: file for file in map(self.file, paths)}
+        files = {file.role: file for file in map(self.file, paths)}
+        lacking = [role for role in get_args(Role) if role not in files]
+        if lacking:
+            raise CatalogError(
+                "catalog_invalid",
+                f"model {self.id!r} lists no {', '.join(lacking)} for {dtype} on {device}",
+            )
+        return files
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,10 @@ def _parse(kind: Any, value: object, where: str) -> object:
     if is_dataclass(kind):
         return _parse_dataclass(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise _invalid(where, "a number of believable size", value) from error
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise _invalid(where, kind.__name__, value)
     return value

@@ -65,4 +65,4 @@ class Tokenizer(Protocol):
 
 
 OpenSession = Callable[[str], Awaitable[Session]]
-"""Open the loaded model on a device (``wasm``, ``webgpu``; in CPython ``cpu``), or raise SessionError."""
+"""Open the model on a device (``wasm``, ``webgpu``; in CPython ``cpu``), or raise SessionError."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14, in the page
 from dataclasses import asdict
 from typing import Any
 
+from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14, in the page
 from js import Object, Uint8Array
 from pyodide.ffi import JsException, to_js
 
 from .app import App
 from .catalog import Model, parse
 from .errors import DownloadError, PesoLeveError, SessionError, WorkerError, report
+from .host import Tensor
 
 CHUNK = 1 << 20
 
@@ -53,7 +54,7 @@ class PyodideSession:
         tensor = self._host.int64Tensor(to_js(flat), len(rows), len(rows[0]))
         return PyodideTensor(tensor, self._host)
 
-    async def run(self, feeds: Mapping[str, PyodideTensor]) -> dict[str, PyodideTensor]:
+    async def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         js_feeds = to_js(
             {name: tensor.native for name, tensor in feeds.items()},
             dict_converter=Object.fromEntries,
@@ -127,20 +128,14 @@ class Worker:
         tokenizer = PyodideTokenizer(self._host.openTokenizer(files["tokenizer"]))
 
         async def open_session(device: str) -> PyodideSession:
-            config = to_js(
-                model.devices[device].session_config, dict_converter=Object.fromEntries
-            )
+            config = to_js(model.devices[device].session_config, dict_converter=Object.fromEntries)
             try:
-                session = await self._host.openSession(
-                    device, files["graph"], files["weights"], config
-                )
+                session = await self._host.openSession(device, files["graph"], files["weights"], config)
             except JsException as error:
                 raise SessionError("session_failed", str(error)) from error
             return PyodideSession(session, self._host)
 
-        loaded = await self._app.load(
-            model, dtype, devices, tokenizer, open_session, payload.onStage
-        )
+        loaded = await self._app.load(model, dtype, devices, tokenizer, open_session, payload.onStage)
         return to_js(asdict(loaded), dict_converter=Object.fromEntries)
 
     async def run(self, request: int, payload: Any) -> Any:

@@ -55,6 +55,6 @@ def shape_from_config(config: Mapping[str, object]) -> Shape:
     if lacking:
         raise ValueError(f"config.json has no usable {', '.join(lacking)}")
     kv_heads = config.get("num_key_value_heads", found["heads"])
-    if not isinstance(kv_heads, int):
+    if not isinstance(kv_heads, int) or isinstance(kv_heads, bool) or kv_heads <= 0:
         raise ValueError(f"num_key_value_heads should be a count, not {kv_heads!r}")
     return Shape(family=str(family), kv_heads=kv_heads, **found)

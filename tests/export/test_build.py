@@ -98,9 +98,7 @@ def test_all_stages_are_announced(first_build: Work, workshop: Workshop) -> None
     assert len(set(first_build.ran)) == announced
 
 
-def test_a_second_build_runs_nothing_and_says_the_same(
-    workshop: Workshop, first_build: Work
-) -> None:
+def test_a_second_build_runs_nothing_and_says_the_same(workshop: Workshop, first_build: Work) -> None:
     again = workshop.build()
     assert again.ran == []
     assert again.built == first_build.built
@@ -121,9 +119,7 @@ def test_another_block_size_of_one_dtype_redoes_that_dtype_only(
     assert "gather" in gather
     changed, before = work.built.model, first_build.built.model
     assert wire_bytes(changed.files, "q4") > wire_bytes(before.files, "q4")
-    assert [f for f in changed.files if f.dtype != "q4"] == [
-        f for f in before.files if f.dtype != "q4"
-    ]
+    assert [f for f in changed.files if f.dtype != "q4"] == [f for f in before.files if f.dtype != "q4"]
 
 
 @pytest.mark.usefixtures("first_build")
@@ -162,9 +158,7 @@ def test_a_block_that_does_not_divide_the_model_is_a_recipe_error(workshop: Work
         workshop.build(("block_size = 64", "block_size = 128"))
 
 
-def test_damaged_weights_build_nothing(
-    workshop: Workshop, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_damaged_weights_build_nothing(workshop: Workshop, tiny_model: Path, tmp_path: Path) -> None:
     model = copy_of(tiny_model, tmp_path / "damaged")
     cut(model / "model.safetensors", 3)
     with pytest.raises(SourceError, match=r"model\.safetensors"):

@@ -47,12 +47,8 @@ def test_bytes_are_all_that_crosses_the_wire(models: Path) -> None:
         assert row.bytes == sum((models / file.path).stat().st_size for file in files)
 
 
-@pytest.mark.parametrize(
-    ("role", "dtype"), [("weights", "q4"), ("graph", "fp32"), ("tokenizer", None)]
-)
-def test_a_flipped_byte_is_found_and_the_file_named(
-    models: Path, role: str, dtype: str | None
-) -> None:
+@pytest.mark.parametrize(("role", "dtype"), [("weights", "q4"), ("graph", "fp32"), ("tokenizer", None)])
+def test_a_flipped_byte_is_found_and_the_file_named(models: Path, role: str, dtype: str | None) -> None:
     file = file_of(models, role, dtype)
     content = bytearray((models / file.path).read_bytes())
     content[len(content) // 2] ^= 1

@@ -46,9 +46,7 @@ def test_publish_writes_the_catalog_and_exactly_the_files_it_names(shop: Shop) -
     assert read(shop.models).models == [model]
     assert set(shop.snapshot()) == {CATALOG, *(file.path for file in model.files)}
     for file in model.files:
-        assert (shop.models / file.path).read_bytes() == (
-            packed / Path(file.path).name
-        ).read_bytes()
+        assert (shop.models / file.path).read_bytes() == (packed / Path(file.path).name).read_bytes()
 
 
 def test_publishing_the_same_again_touches_nothing(shop: Shop) -> None:

@@ -58,9 +58,7 @@ def test_a_source_is_of_the_kind_it_says(tmp_path: Path) -> None:
     directory = 'kind = "directory"\npath = "model"'
     hub = load(tmp_path, (directory, 'kind = "hub"\nrepo = "org/tiny"\nrevision = "main"'))
     assert hub.source == HubSource(kind="hub", repo="org/tiny", revision="main")
-    package = load(
-        tmp_path, (directory, 'kind = "package"\nname = "tiny"\nversion = "1"\npath = "m"')
-    )
+    package = load(tmp_path, (directory, 'kind = "package"\nname = "tiny"\nversion = "1"\npath = "m"'))
     assert package.source == PackageSource(kind="package", name="tiny", version="1", path="m")
 
 

@@ -88,9 +88,7 @@ def test_the_precompressed_file_is_sent_to_those_who_take_it(
 
 
 @pytest.mark.parametrize("encodings", ["identity", "gzip, deflate", "", "gzip, br;q=0", "zebra"])
-def test_it_is_not_sent_to_those_who_do_not(
-    visitor: TestClient, site: Path, encodings: str
-) -> None:
+def test_it_is_not_sent_to_those_who_do_not(visitor: TestClient, site: Path, encodings: str) -> None:
     encoding, sent = raw(visitor, MODULE, encodings)
     assert encoding is None
     assert sent == (site / "js" / "page.mjs").read_bytes()
@@ -105,9 +103,7 @@ def test_caches_are_told_that_the_encoding_was_chosen(
     assert "accept-encoding" in answer.headers.get("Vary", "").lower()
 
 
-def test_a_range_of_a_precompressed_file_is_of_the_file_itself(
-    visitor: TestClient, site: Path
-) -> None:
+def test_a_range_of_a_precompressed_file_is_of_the_file_itself(visitor: TestClient, site: Path) -> None:
     headers = {"Accept-Encoding": "br", "Range": "bytes=2-5"}
     answer = visitor.get(MODULE, headers=headers)
     assert answer.status_code == 206
@@ -137,9 +133,7 @@ def test_an_archive_is_never_compressed_again(visitor: TestClient) -> None:
 
 @pytest.mark.parametrize("encodings", ["br", "identity"])
 @pytest.mark.parametrize("path", ["/", MODULE, ARCHIVE])
-def test_a_file_that_is_known_is_not_sent_again(
-    visitor: TestClient, path: str, encodings: str
-) -> None:
+def test_a_file_that_is_known_is_not_sent_again(visitor: TestClient, path: str, encodings: str) -> None:
     headers = {"Accept-Encoding": encodings}
     etag = visitor.get(path, headers=headers).headers["ETag"]
     answer = visitor.get(path, headers={**headers, "If-None-Match": etag})
@@ -155,9 +149,7 @@ def test_each_encoding_has_its_own_tag(visitor: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", MODULE, "/models/catalog.json", "/app.wasm"])
 @pytest.mark.parametrize("encodings", ["br", "identity"])
-def test_what_may_change_is_always_asked_for(
-    visitor: TestClient, path: str, encodings: str
-) -> None:
+def test_what_may_change_is_always_asked_for(visitor: TestClient, path: str, encodings: str) -> None:
     answer = visitor.get(path, headers={"Accept-Encoding": encodings})
     assert answer.headers["Cache-Control"] == "no-cache"
 

@@ -14,9 +14,7 @@ from tests.sample_entry import sample_model
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda leaf: (
-        st.lists(leaf, max_size=3) | st.dictionaries(st.text(max_size=8), leaf, max_size=3)
-    ),
+    lambda leaf: st.lists(leaf, max_size=3) | st.dictionaries(st.text(max_size=8), leaf, max_size=3),
     max_leaves=8,
 )
 
@@ -172,9 +170,7 @@ def test_a_device_that_names_a_file_the_model_lacks_is_an_error(entry: dict[str,
 
 def places(value: Any) -> list[tuple[str | int, ...]]:
     """The path of everything inside ``value``."""
-    keys = (
-        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
-    )
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
     return [path for key in keys for path in [(key,), *((key, *p) for p in places(value[key]))]]
 
 

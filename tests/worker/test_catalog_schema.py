@@ -95,9 +95,7 @@ def agrees(hint: Any, schema: dict[str, Any]) -> bool:
     if origin is list:
         return bool(schema["type"] == "array" and agrees(arguments[0], schema["items"]))
     if origin is dict:
-        return bool(schema["type"] == "object") and agrees(
-            arguments[1], schema["additionalProperties"]
-        )
+        return bool(schema["type"] == "object") and agrees(arguments[1], schema["additionalProperties"])
     return bool(schema["type"] == SCALARS[hint])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from pesoleve_worker.catalog import Pipeline
 from pesoleve_worker.pipelines.feature_extraction import feature_extraction
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +74,7 @@ def _check_json(path: Path, remedy: str) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise SourceError(
-            f"{path} should be JSON, but reading it stopped with: {error}. It may be truncated. {remedy}"
+            f"{path} should be JSON, and reading it failed: {error}. It may be truncated. {remedy}"
         ) from error
     if not isinstance(value, dict):
         raise SourceError(f"{path} should hold a JSON object, not {type(value).__name__}. {remedy}")
@@ -94,7 +95,11 @@ def _check_safetensors(path: Path, remedy: str) -> None:
         header_bytes = file.read(header_length) if header_length <= size else b""
     try:
         header = json.loads(header_bytes)
-        ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
+        ends = [
+            operator.index(entry["data_offsets"][1])
+            for key, entry in header.items()
+            if key != "__metadata__"
+        ]
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         raise SourceError(
             f"{path} should be a safetensors file, but its header of {header_length:,} bytes cannot "

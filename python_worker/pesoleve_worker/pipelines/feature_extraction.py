@@ -93,6 +93,9 @@ async def _embed(rows: list[list[int]], session: Session, output: str) -> Tensor
     finally:
         for tensor in feeds.values():
             tensor.dispose()
+    for name, tensor in outputs.items():
+        if name != output:
+            tensor.dispose()
     if output not in outputs:
         raise SessionError("session_failed", f"the graph has no output {output!r}: {[*outputs]}")
     return outputs[output]

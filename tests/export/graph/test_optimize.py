@@ -24,9 +24,7 @@ def fused(exported_graph: Path) -> onnx.ModelProto:
     return fuse(exported_graph / storage.GRAPH, "bert", HEADS, HIDDEN)
 
 
-def test_fusion_keeps_the_answer(
-    fused: onnx.ModelProto, exported_graph: Path, tmp_path: Path
-) -> None:
+def test_fusion_keeps_the_answer(fused: onnx.ModelProto, exported_graph: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         run(fused, tmp_path / "fused")[KEPT], run_saved(exported_graph)[KEPT], atol=1e-4
     )

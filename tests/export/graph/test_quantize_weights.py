@@ -43,9 +43,7 @@ def rounded_in_numpy(model: onnx.ModelProto, bits: int, block_size: int) -> onnx
     }
     for tensor in rounded.graph.initializer:
         if tensor.name in axes and np.prod(tensor.dims) >= SMALLEST_WEIGHT:
-            weight = there_and_back(
-                numpy_helper.to_array(tensor), axes[tensor.name], block_size, bits
-            )
+            weight = there_and_back(numpy_helper.to_array(tensor), axes[tensor.name], block_size, bits)
             tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
     return rounded
 
@@ -55,9 +53,7 @@ def rounded_in_numpy(model: onnx.ModelProto, bits: int, block_size: int) -> onnx
 def test_the_graph_computes_with_what_its_integers_stand_for(
     encoder: onnx.ModelProto, tmp_path: Path, bits: int, block_size: int
 ) -> None:
-    quantized = run(
-        quantize_weights(encoder, bits, block_size), tmp_path / "quantized", SESSION_CONFIG
-    )
+    quantized = run(quantize_weights(encoder, bits, block_size), tmp_path / "quantized", SESSION_CONFIG)
     rounded = run(rounded_in_numpy(encoder, bits, block_size), tmp_path / "rounded")
     np.testing.assert_allclose(quantized, rounded, atol=1e-4)
 

@@ -40,8 +40,7 @@ def test_a_package_that_is_not_installed_tells_how_to_install_it() -> None:
     with pytest.raises(SourceError) as caught:
         resolve(source(name="no-such-weights"))
     assert str(caught.value) == (
-        "package no-such-weights 1.2 is not installed. "
-        "Run: pip install --no-deps no-such-weights==1.2"
+        "package no-such-weights 1.2 is not installed. Run: pip install --no-deps no-such-weights==1.2"
     )
 
 

@@ -1,0 +1,67 @@
+"""The page's words: both languages say everything, and nothing is left unsaid."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pesoleve_worker.errors import CODES
+from pesoleve_worker.sizing import WEIGHT_CLASSES
+
+SITE = Path(__file__).parents[2] / "site"
+LOCALES = {
+    name: json.loads((SITE / "locales" / f"{name}.json").read_text()) for name in ("en", "pt-BR")
+}
+SCRIPTS = [*(SITE / "js").glob("*.js"), *(SITE / "components").glob("*.js")]
+
+FAMILIES = {
+    "error": set(CODES),
+    "class": {name for name, _ in WEIGHT_CLASSES},
+    "device": {"wasm", "webgpu"},
+    "reason": {"asked", "adapter_found", "no_webgpu", "no_adapter", "software_adapter"},
+    "stage": {"runtime", "python", "weights", "session", "warm_up"},
+    "status": {"waiting", "under_way", "done"},
+    "part": {"model", "python", "runtime"},
+    "role": {"graph", "weights", "tokenizer", "python", "runtime", "page"},
+    "time": {"download", "runtime", "python", "decode", "session", "warm_up", "total"},
+}
+"""Keys that the scripts put together from a code: ``t(`error.${code}`)``."""
+
+
+def holes(message: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", message))
+
+
+def test_both_languages_have_the_same_messages_with_the_same_holes() -> None:
+    assert LOCALES["en"].keys() == LOCALES["pt-BR"].keys()
+    for key, message in LOCALES["en"].items():
+        assert holes(message) == holes(LOCALES["pt-BR"][key]), key
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_code_is_worded(locale: str) -> None:
+    for family, codes in FAMILIES.items():
+        missing = {code for code in codes if not LOCALES[locale].get(f"{family}.{code}")}
+        assert not missing, (family, missing)
+
+
+def test_every_message_a_script_asks_for_exists_and_each_is_asked_for() -> None:
+    sources = "\n".join(path.read_text() for path in [*SCRIPTS, SITE / "index.html"])
+    asked = set(re.findall(r"\bt\(\s*'([\w.-]+)'", sources))
+    asked |= set(re.findall(r"data-t=\"([\w.-]+)\"", sources))
+    asked |= set(re.findall(r"(?:single|pair)\(\s*'([\w.-]+)'", sources))
+    asked |= set(re.findall(r"\? '([\w]+\.[\w.]+)' : '", sources))
+    asked |= set(re.findall(r"' : '([\w]+\.[\w.]+)'", sources))
+    assert asked <= LOCALES["en"].keys(), asked - LOCALES["en"].keys()
+    made = {f"{family}.{code}" for family, codes in FAMILIES.items() for code in codes}
+    made |= {f"class.{name}.limit" for name, _ in WEIGHT_CLASSES} | {"metric.spearman"}
+    assert LOCALES["en"].keys() <= asked | made, LOCALES["en"].keys() - asked - made
+
+
+def test_the_markup_says_in_english_what_the_locale_says() -> None:
+    markup = (SITE / "index.html").read_text()
+    for key, text in re.findall(r'data-t="([\w.-]+)">([^<]*)<', markup):
+        assert text == LOCALES["en"][key]
