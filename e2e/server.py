@@ -54,13 +54,9 @@ class ChangedFiles:
 
 
 @contextmanager
-def serve_site(
-    *, base_path: str = "/", isolation: bool = True, changes: Mapping[str, Change] | None = None
-) -> Iterator[str]:
-    """Serve ``site/`` until the block ends; yields the page's address."""
-    app = create_app(SITE, base_path=base_path, isolation=isolation)
-    config = uvicorn.Config(ChangedFiles(app, changes or {}), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
+def serve_app(app: ASGIApp, base_path: str = "/") -> Iterator[str]:
+    """Serve an application on a free port until the block ends; yields its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -71,3 +67,13 @@ def serve_site(
         finally:
             server.should_exit = True
             thread.join(timeout=10)
+
+
+@contextmanager
+def serve_site(
+    *, base_path: str = "/", isolation: bool = True, changes: Mapping[str, Change] | None = None
+) -> Iterator[str]:
+    """Serve ``site/`` until the block ends; yields the page's address."""
+    app = create_app(SITE, base_path=base_path, isolation=isolation)
+    with serve_app(ChangedFiles(app, changes or {}), base_path) as address:
+        yield address

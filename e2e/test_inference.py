@@ -135,6 +135,28 @@ def test_auto_leaves_a_gpu_that_the_cpu_draws(visit: Visit, isolated_site: str) 
     visit.expect_clean(isolated_site)
 
 
+REAL_GPU = """
+  const info = { vendor: 'acme', architecture: 'nine', description: 'Acme Nine' };
+  Object.defineProperty(GPUAdapter.prototype, 'info', { get: () => info });
+"""
+
+
+def test_auto_takes_a_real_gpu_and_says_which(visit: Visit, isolated_site: str) -> None:
+    """The adapter's word is forged; what it computes is not."""
+    visit.page.add_init_script(REAL_GPU)
+    visit.open_blank(isolated_site)
+    answer = visit.run_module(
+        """const model = await pesoleve.load('minilm-l6');
+           const { vectors } = await model.run(['a sentence']);
+           return { stats: model.stats, length: vectors[0].length };"""
+    )
+    assert answer["stats"]["device"] == "webgpu"
+    assert answer["stats"]["choice"]["reason"] == "adapter_found"
+    assert answer["stats"]["choice"]["adapter"] == "Acme Nine"
+    assert answer["length"] == 384
+    visit.expect_clean(isolated_site)
+
+
 def test_default_dtype_is_the_smallest_within_its_bound(model: Model) -> None:
     """The rule of the recipe, checked on what was built and measured."""
     spearman = {row.dtype: row.value for row in model.quality if row.metric == "spearman"}

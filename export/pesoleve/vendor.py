@@ -93,7 +93,7 @@ def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
     for name, text in TYPES.items():
         (partial / name).write_text(text)
     console.print("Compressing the runtimes with brotli (once; about a minute)")
-    sizes = _compress(partial)
+    sizes = _compress(partial, target)
     (partial / MANIFEST).write_text(json.dumps({"files": sizes}, indent=1, sort_keys=True))
     (partial / ".stamp").write_text(stamp)
     shutil.rmtree(target, ignore_errors=True)
@@ -169,14 +169,22 @@ def _copy_licenses(folder: Path) -> None:
             shutil.copyfile(source, folder / f"{package.replace('/', '-').lstrip('@')}.txt")
 
 
-def _compress(folder: Path) -> dict[str, dict[str, int]]:
-    """Put a ``.br`` beside each compressible file; return every file's bytes on the wire."""
+def _compress(folder: Path, earlier: Path) -> dict[str, dict[str, int]]:
+    """Put a ``.br`` beside each compressible file; return every file's bytes on the wire.
+
+    A file that ``earlier`` holds unchanged lends its ``.br``: the largest take half a minute each.
+    """
 
     def size(path: Path) -> tuple[str, dict[str, int]]:
         content = path.read_bytes()
         wire = len(content)
         if path.suffix in COMPRESSED:
-            compressed = brotli.compress(content, quality=11, lgwin=24)
+            before = earlier / path.relative_to(folder)
+            ready = before.with_name(f"{before.name}.br")
+            if ready.exists() and before.read_bytes() == content:
+                compressed = ready.read_bytes()
+            else:
+                compressed = brotli.compress(content, quality=11, lgwin=24)
             path.with_name(f"{path.name}.br").write_bytes(compressed)
             wire = len(compressed)
         name = path.relative_to(folder).as_posix()
