@@ -1,269 +1,28 @@
-"""One recipe to one catalog entry: source, export, optimize; for each dtype quantize, measure, pack."""
+"""One recipe to one catalog entry, by its task."""
 
 from __future__ import annotations
 
-import json
-import shutil
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from . import build_decoder, build_encoder
+from .entry import Built
+from .recipe import AnyRecipe, Recipe
+from .stages import Stages
 
-import numpy as np
-
-from pesoleve_worker import canary as canary_module
-from pesoleve_worker.catalog import Canary, Device, File, License, Model, Pipeline, Source
-from pesoleve_worker.pipelines import feature_extraction as pipeline_module
-from pesoleve_worker.sizing import shape_from_config, weight_class
-
-from . import native_host, pack
-from .entry import Measured, check_quality, choose_default, count_parameters, lineage, quality
-from .errors import RecipeError, SourceError
-from .graph import export_onnx, optimize, pool, quantize, storage
-from .measure import accuracy, datasets, embed, parity, reference
-from .recipe import Dtype, Recipe
-from .sources import ModelSource, resolve
-from .stages import Stage, Stages
-
-MEASURING = (native_host, pipeline_module, canary_module, embed, parity, accuracy, datasets)
+__all__ = ["Built", "build_recipe", "stage_count"]
 
 
-@dataclass(frozen=True)
-class Built:
-    """A model's catalog entry and the directory that holds its packed files."""
-
-    model: Model
-    packed: Path
-
-
-def stage_count(recipe: Recipe) -> int:
+def stage_count(recipe: AnyRecipe) -> int:
     """How many stages ``build_recipe`` reports."""
-    return 5 + 3 * len(recipe.dtypes)
+    if isinstance(recipe, Recipe):
+        return build_encoder.stage_count(recipe)
+    return build_decoder.stage_count(recipe)
 
 
-def build_recipe(recipe: Recipe, stages: Stages) -> Built:
+def build_recipe(recipe: AnyRecipe, stages: Stages) -> Built:
     """Build everything ``recipe`` asks for; stages that are done already are not done again.
 
     Raises:
         SourceError, QualityError: and nothing is published.
     """
-    source = resolve(recipe.source)
-    try:
-        shape = shape_from_config(source.read_json("config.json"))
-    except ValueError as error:
-        raise SourceError(f"{source.locator}: {error}") from error
-    pipeline = Pipeline(recipe.export.max_length, pool.OUTPUT, shape.hidden)
-    exported = stages.run(
-        "export",
-        "export to ONNX",
-        partial(export_onnx.export_onnx, source.directory, recipe.task, recipe.export.opset),
-        code=(export_onnx, storage),
-        depends_on={"source": source.sha256, "task": recipe.task, "opset": recipe.export.opset},
-    )
-
-    def optimize_graph(output: Path) -> None:
-        path = exported.output / storage.GRAPH
-        fused = optimize.fuse(path, shape.family, shape.heads, shape.hidden)
-        pooling = recipe.pooling
-        storage.save(pool.add_pooling(fused, pooling.mode, pooling.normalize), output)
-
-    optimized = stages.run(
-        "optimize",
-        "fuse attention, pool and normalize in the graph",
-        optimize_graph,
-        code=(optimize, pool, storage),
-        depends_on={"exported": exported.key, "pooling": recipe.pooling.model_dump()},
-    )
-    referenced = _reference(recipe, source, stages)
-    tokenizer = stages.run(
-        "tokenizer",
-        "pack the tokenizer",
-        partial(_pack_tokenizer, source, recipe.id),
-        code=(pack,),
-        depends_on={"source": source.sha256, "id": recipe.id},
-    )
-    files = _files(tokenizer)
-    measured: dict[str, Measured] = {}
-    packs = [tokenizer]
-    for name, dtype in recipe.dtypes.items():
-        quantized = _quantize(name, dtype, optimized, stages)
-        measured[name] = _measure(recipe, name, source, quantized, referenced, pipeline, stages)
-        check_quality(recipe, name, measured[name])
-        packed = _pack_dtype(recipe.id, name, quantized, stages)
-        packs.append(packed)
-        files += _files(packed)
-    gathered = stages.run(
-        "gather",
-        "gather the packed files",
-        lambda output: _gather(packs, output),
-        code=(),
-        depends_on={"packs": [stage.key for stage in packs]},
-    )
-    parameters = count_parameters(source.directory, storage.load(optimized.output))
-    model = Model(
-        id=recipe.id,
-        title=recipe.title.model_dump(by_alias=True),
-        summary=recipe.summary.model_dump(by_alias=True),
-        task=recipe.task,
-        weight_class=weight_class(parameters.total),  # type: ignore[arg-type]  # one of the literals
-        parameters=parameters,
-        license=License(**recipe.license.model_dump()),
-        source=Source(source.kind, source.locator, source.revision, source.sha256),
-        lineage=lineage(recipe, measured, files),
-        quality=quality(recipe, measured),
-        shape=shape,
-        pipeline=pipeline,
-        default_dtype=choose_default(recipe, measured, files),
-        files=files,
-        devices={device: _device(recipe, files) for device in ("wasm", "webgpu")},
-        canary=Canary(
-            recipe.canary.inputs,
-            {name: result.canary for name, result in measured.items()},
-            recipe.canary.tolerance,
-        ),
-    )
-    return Built(model, gathered.output)
-
-
-def _reference(recipe: Recipe, source: ModelSource, stages: Stages) -> Stage:
-    pairs = datasets.load_pairs(recipe.measure.dataset)
-
-    def work(output: Path) -> None:
-        vectors = reference.reference_vectors(
-            source.directory,
-            [*pairs.first, *pairs.second],
-            recipe.export.max_length,
-            recipe.pooling.mode,
-            recipe.pooling.normalize,
-        )
-        np.save(output / "vectors.npy", vectors)
-
-    return stages.run(
-        "reference",
-        f"measure transformers on {pairs.name}",
-        work,
-        code=(reference, datasets),
-        depends_on={
-            "source": source.sha256,
-            "dataset": recipe.measure.dataset,
-            "max_length": recipe.export.max_length,
-            "pooling": recipe.pooling.model_dump(),
-        },
-    )
-
-
-def _quantize(name: str, dtype: Dtype, optimized: Stage, stages: Stages) -> Stage:
-    def work(output: Path) -> None:
-        model = storage.load(optimized.output)
-        if dtype.bits != 32:
-            try:
-                model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
-            except ValueError as error:
-                raise RecipeError(
-                    f"dtypes.{name}.block_size = {dtype.block_size} does not suit this model: {error}. "
-                    f"Use a smaller one."
-                ) from error
-        storage.save(model, output)
-
-    spec = {} if dtype.bits == 32 else {"block_size": dtype.block_size}
-    return stages.run(
-        "quantize",
-        f"{name}: write the weights in {dtype.bits} bits",
-        work,
-        code=(quantize, storage),
-        depends_on={"optimized": optimized.key, "bits": dtype.bits, **spec},
-    )
-
-
-def _measure(
-    recipe: Recipe,
-    name: str,
-    source: ModelSource,
-    quantized: Stage,
-    referenced: Stage,
-    pipeline: Pipeline,
-    stages: Stages,
-) -> Measured:
-    def work(output: Path) -> None:
-        pairs = datasets.load_pairs(recipe.measure.dataset)
-        vectors = embed.embed(
-            [*pairs.first, *pairs.second, *recipe.canary.inputs],
-            quantized.output,
-            quantize.SESSION_CONFIG,
-            source.directory / "tokenizer.json",
-            pipeline,
-        )
-        n = len(pairs.scores)
-        expected = np.load(referenced.output / "vectors.npy")
-        result = Measured(
-            n=n,
-            value=accuracy.spearman(vectors[:n], vectors[n : 2 * n], pairs.scores),
-            reference_value=accuracy.spearman(expected[:n], expected[n:], pairs.scores),
-            parity=parity.parity(vectors[: 2 * n], expected),
-            canary=[[round(float(v), 6) for v in row] for row in vectors[2 * n :]],
-        )
-        (output / "measured.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
-
-    stage = stages.run(
-        "measure",
-        f"{name}: load, run, and measure on {recipe.measure.dataset}",
-        work,
-        code=MEASURING,
-        depends_on={
-            "quantized": quantized.key,
-            "reference": referenced.key,
-            "pipeline": asdict(pipeline),
-            "canary": recipe.canary.inputs,
-        },
-    )
-    return Measured.from_json((stage.output / "measured.json").read_text(encoding="utf-8"))
-
-
-def _pack_dtype(model_id: str, name: str, quantized: Stage, stages: Stages) -> Stage:
-    def work(output: Path) -> None:
-        graph = (quantized.output / storage.GRAPH).read_bytes()
-        weights = (quantized.output / storage.WEIGHTS).read_bytes()
-        _write_files(
-            [
-                pack.pack(graph, "graph", name, model_id, output),
-                pack.pack(weights, "weights", name, model_id, output),
-            ],
-            output,
-        )
-
-    return stages.run(
-        "pack",
-        f"{name}: compress and hash",
-        work,
-        code=(pack,),
-        depends_on={"quantized": quantized.key, "id": model_id, "dtype": name},
-    )
-
-
-def _pack_tokenizer(source: ModelSource, model_id: str, output: Path) -> None:
-    tokenizer = source.read_json("tokenizer.json")
-    tokenizer["truncation"] = tokenizer["padding"] = None  # the pipeline's business
-    text = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
-    _write_files([pack.pack(text.encode(), "tokenizer", None, model_id, output)], output)
-
-
-def _write_files(files: list[File], output: Path) -> None:
-    text = json.dumps([asdict(file) for file in files])
-    (output / "files.json").write_text(text, encoding="utf-8")
-
-
-def _files(packed: Stage) -> list[File]:
-    text = (packed.output / "files.json").read_text(encoding="utf-8")
-    return [File(**value) for value in json.loads(text)]
-
-
-def _gather(packs: list[Stage], output: Path) -> None:
-    for stage in packs:
-        for path in stage.output.glob("*.zst"):
-            shutil.copyfile(path, output / path.name)
-
-
-def _device(recipe: Recipe, files: list[File]) -> Device:
-    paths = {
-        name: [file.path for file in files if file.dtype in (name, None)] for name in recipe.dtypes
-    }
-    return Device(dict(quantize.SESSION_CONFIG), paths)
+    if isinstance(recipe, Recipe):
+        return build_encoder.build_encoder(recipe, stages)
+    return build_decoder.build_decoder(recipe, stages)

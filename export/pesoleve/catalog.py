@@ -57,6 +57,18 @@ def read(models: Path) -> Catalog:
     return validate(value, str(path))
 
 
+def _read_to_publish(models: Path) -> Catalog:
+    """Like ``read``, but a catalog of an older version of pesoleve is an empty one."""
+    path = models / CATALOG
+    try:
+        version = json.loads(path.read_text(encoding="utf-8"))["schema_version"]
+    except (OSError, ValueError, TypeError, KeyError):
+        version = SCHEMA_VERSION
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        return Catalog(SCHEMA_VERSION, [])
+    return read(models)
+
+
 def publish(models: Path, new: dict[str, tuple[Model, Path]]) -> bool:
     """Put models into the catalog, replacing those of the same id; return whether anything changed.
 
@@ -66,7 +78,7 @@ def publish(models: Path, new: dict[str, tuple[Model, Path]]) -> bool:
     Args:
         new: by id, each model and the directory that holds its packed files.
     """
-    before = read(models)
+    before = _read_to_publish(models)
     kept = {model.id: model for model in before.models}
     after = Catalog(SCHEMA_VERSION, [])
     merged = kept | {model.id: model for model, _ in new.values()}

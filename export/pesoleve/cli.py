@@ -63,6 +63,7 @@ def build(
         return
     for result in built:
         show.model_table(Console(), result.model)
+        show.frontier(Console(), result.model)
     if changed or stages.ran:
         errors.print(f"Wrote {out / catalog.CATALOG}.", markup=False)
     else:

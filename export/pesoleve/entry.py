@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from safetensors import safe_open
 
-from pesoleve_worker.catalog import File, LineageStep, Parameters, Quality
+from pesoleve_worker.catalog import File, LineageStep, Model, Parameters, Quality
 
 from .errors import QualityError
 from .measure.parity import Parity
@@ -18,6 +18,14 @@ from .recipe import Recipe
 
 SMALLEST_BASE_COSINE = 0.99999
 """The unreduced dtype must reproduce transformers' vectors this well on every text."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model's catalog entry and the directory that holds its packed files."""
+
+    model: Model
+    packed: Path
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from pesoleve_worker.errors import SessionError
+from pesoleve_worker.host import Candidates
 from pesoleve_worker.host import Tensor as HostTensor
 
 from .graph.storage import GRAPH
@@ -65,11 +66,78 @@ class NativeSession:
         del self._session
 
 
+class NativeDecoder:
+    """A decoder whose KV cache is numpy arrays; ``layout`` must be one that the CPU can run."""
+
+    def __init__(
+        self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], config: Mapping[str, str]
+    ) -> None:
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        for key, value in config.items():
+            options.add_session_config_entry(key, value)
+        values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options.add_external_initializers(list(weights), values)
+        try:
+            self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has no base class of its own
+            raise SessionError("session_failed", str(error)) from error
+        self._outputs = [value.name for value in self._session.get_outputs()]
+        self._past = {
+            value.name: np.zeros((1, value.shape[1], 0, value.shape[3]), np.float32)
+            for value in self._session.get_inputs()
+            if value.name.startswith("past_key_values.")
+        }
+        self.length = 0
+
+    async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
+        outputs = self.run(ids, keep, self._outputs, top_k)
+        values, found, normalizers = outputs["top_values"], outputs["top_ids"], outputs["log_normalizer"]
+        return [
+            Candidates(found[0, i].tolist(), values[0, i].tolist(), float(normalizers[0, i, 0]))
+            for i in range(keep)
+        ]
+
+    def run(
+        self, ids: Sequence[int], keep: int, outputs: Sequence[str], top_k: int = 1
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Append ``ids`` and return these outputs of the graph for the last ``keep`` of them."""
+        total = self.length + len(ids)
+        feeds = {
+            "input_ids": np.asarray([ids], np.int64),
+            # The cache's arrays may be longer than what is valid in them; the mask tells what is.
+            "attention_mask": np.ones((1, total), np.int64),
+            "logits_to_keep": np.arange(len(ids) - keep, len(ids), dtype=np.int64),
+            "top_k": np.asarray([top_k], np.int64),
+            **self._past,
+        }
+        wanted = [*outputs, *(name for name in self._outputs if name.startswith("present."))]
+        try:
+            values = dict(zip(wanted, self._session.run(wanted, feeds), strict=True))
+        except Exception as error:  # onnxruntime has no base class of its own
+            raise SessionError("run_failed", str(error)) from error
+        for name in self._past:
+            self._past[name] = values[name.replace("past_key_values", "present")]
+        self.length = total
+        return values
+
+    def truncate(self, length: int) -> None:
+        if not 0 <= length <= self.length:
+            raise ValueError(f"the cache holds {self.length} tokens, and cannot keep {length}")
+        self.length = length
+
+    async def release(self) -> None:
+        del self._session
+
+
 class NativeTokenizer:
     def __init__(self, path: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def encode(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text).ids)
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=special).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))

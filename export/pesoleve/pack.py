@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import zstandard
 
@@ -47,3 +52,30 @@ def unpack(wire: bytes, file: File) -> bytes:
             f"{file.path} should decode to {file.decoded_bytes:,} bytes, not {len(content):,}"
         )
     return content
+
+
+def pack_tokenizer(tokenizer: dict[str, Any], model_id: str, output: Path) -> None:
+    """Pack a decoded ``tokenizer.json``, without truncation and padding: the pipeline's business."""
+    text = json.dumps(
+        tokenizer | {"truncation": None, "padding": None}, ensure_ascii=False, separators=(",", ":")
+    )
+    write_list([pack(text.encode(), "tokenizer", None, model_id, output)], output)
+
+
+def write_list(files: list[File], output: Path) -> None:
+    """Leave the entries of what was packed into ``output`` beside it."""
+    text = json.dumps([asdict(file) for file in files])
+    (output / "files.json").write_text(text, encoding="utf-8")
+
+
+def read_list(output: Path) -> list[File]:
+    """Read what ``write_list`` left."""
+    text = (output / "files.json").read_text(encoding="utf-8")
+    return [File(**value) for value in json.loads(text)]
+
+
+def gather(packs: Iterable[Path], output: Path) -> None:
+    """Copy every packed file of ``packs`` into one directory."""
+    for folder in packs:
+        for path in folder.glob("*.zst"):
+            shutil.copyfile(path, output / path.name)

@@ -59,7 +59,24 @@ class HubSource(Strict):
     revision: str
 
 
-SourceRecipe = Annotated[PackageSource | DirectorySource | HubSource, Field(discriminator="kind")]
+class GgufSource(Strict):
+    """A GGUF file: ``path`` on disk, or inside an installed ``package`` of ``version``."""
+
+    kind: Literal["gguf"]
+    path: Path
+    package: str | None = None
+    version: str | None = None
+
+    @model_validator(mode="after")
+    def _package_has_a_version(self) -> Self:
+        if (self.package is None) != (self.version is None):
+            raise ValueError("'package' and 'version' go together")
+        return self
+
+
+SourceRecipe = Annotated[
+    PackageSource | DirectorySource | HubSource | GgufSource, Field(discriminator="kind")
+]
 
 
 class Export(Strict):
@@ -97,14 +114,53 @@ class CanaryRecipe(Strict):
     tolerance: float = Field(gt=0, allow_inf_nan=False)
 
 
-class Recipe(Strict):
+class WeightsDtype(Strict):
+    """How a decoder's weights travel.
+
+    ``exact_gguf`` takes a GGUF's integers as they are. The others quantize ``bits`` wide, with an fp16
+    scale and minimum every ``block_size`` weights; the token table, which is also the head, gets
+    ``embedding_bits``. ``keep`` names the parts of tensor names that stay as the source has them.
+    """
+
+    method: Literal["exact_gguf", "fp32", "rtn", "hqq", "gptq", "mixed"]
+    bits: int = Field(default=4, ge=2, le=8)
+    block_size: Literal[16, 32, 64, 128] = 32
+    embedding_bits: int = Field(default=8, ge=2, le=8)
+    scale_bits: int = Field(default=10, ge=2, le=10)
+    """Bits of the scales' mantissas that are kept; the fewer, the better they compress."""
+    keep: list[str] = []
+    max_kl: float = Field(default=1.0, ge=0)
+    """``build`` refuses the dtype when its mean KL from the source, in nats, is larger."""
+
+
+class TextMeasure(Strict):
+    """What a decoder is measured on: ``tokens`` of running text, in windows of ``window``."""
+
+    dataset: Literal["state-of-the-union"]
+    tokens: int = Field(default=4096, ge=64)
+    window: int = Field(default=512, ge=16)
+
+
+class DecoderCanary(Strict):
+    """Conversations of one user turn, and how many greedy tokens of the answer are golden."""
+
+    inputs: list[Words] = Field(min_length=1)
+    tokens: int = Field(default=6, ge=1)
+
+
+class BaseRecipe(Strict):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    task: Literal["feature_extraction"]
     title: Text
     summary: Text
     license: LicenseRecipe
     source: SourceRecipe
     export: Export
+
+
+class Recipe(BaseRecipe):
+    """An encoder that turns texts into vectors."""
+
+    task: Literal["feature_extraction"]
     pooling: Pooling = Pooling()
     dtypes: dict[DtypeName, Dtype] = Field(min_length=1)
     measure: Measure
@@ -122,12 +178,35 @@ class Recipe(Strict):
         return next(name for name, dtype in self.dtypes.items() if dtype.bits == 32)
 
 
+class DecoderRecipe(BaseRecipe):
+    """A causal language model that chats. ``export.max_length`` is the context it is given."""
+
+    task: Literal["text_generation"]
+    dtypes: dict[DtypeName, WeightsDtype] = Field(min_length=1)
+    default_dtype: str
+    measure: TextMeasure
+    canary: DecoderCanary
+
+    @model_validator(mode="after")
+    def _default_is_a_dtype(self) -> Self:
+        if self.default_dtype not in self.dtypes:
+            raise ValueError(f"default_dtype should be one of {', '.join(self.dtypes)}")
+        return self
+
+
+AnyRecipe = Recipe | DecoderRecipe
+BY_TASK: dict[str, type[Recipe] | type[DecoderRecipe]] = {
+    "feature_extraction": Recipe,
+    "text_generation": DecoderRecipe,
+}
+
+
 def bundled() -> list[str]:
     """The names of the recipes that come with pesoleve."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str) -> AnyRecipe:
     """Read a recipe by bundled name or by path.
 
     Raises:
@@ -144,23 +223,28 @@ def load_recipe(name: str) -> Recipe:
         raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid TOML: {error}") from error
+    model = BY_TASK.get(str(values.get("task")), Recipe)
     try:
-        recipe = Recipe.model_validate(values)
+        recipe: AnyRecipe = model.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(f"  {_describe(detail)}" for detail in error.errors())
+        problems = "\n".join(f"  {_describe(detail, model)}" for detail in error.errors())
         raise RecipeError(f"recipe {path} is not valid:\n{problems}") from error
-    if isinstance(recipe.source, DirectorySource) and not recipe.source.path.is_absolute():
-        here = recipe.source.model_copy(update={"path": path.parent / recipe.source.path})
+    source = recipe.source
+    on_disk = isinstance(source, DirectorySource) or (
+        isinstance(source, GgufSource) and source.package is None
+    )
+    if on_disk and not source.path.is_absolute():  # type: ignore[union-attr]  # both have a path
+        here = source.model_copy(update={"path": path.parent / source.path})  # type: ignore[union-attr]
         recipe = recipe.model_copy(update={"source": here})
     return recipe
 
 
-def _describe(detail: ErrorDetails) -> str:
+def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
     where = [str(part) for part in detail["loc"]]
     if detail["type"] != "extra_forbidden":
         return f"{'.'.join(where)}: {detail['msg']}"
     *parents, key = where
-    return f"{'.'.join(where)}: unknown key{_hint(key, _keys_at(Recipe, parents))}"
+    return f"{'.'.join(where)}: unknown key{_hint(key, _keys_at(model, parents))}"
 
 
 def _keys_at(model: Any, parents: list[str]) -> list[str]:

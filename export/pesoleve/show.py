@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pesoleve_worker.catalog import Model
+from pesoleve_worker.catalog import Model, Quality
 
 from .check import Checked
 from .stages import Report
@@ -48,22 +48,39 @@ def model_table(console: Console, model: Model) -> None:
         title=f"{model.id}: {model.weight_class}weight, {count:.1f} M parameters",
         title_justify="left",
     )
-    metric = model.quality[0].metric
-    for heading in ("dtype", "on the wire", "decoded", metric, "against transformers", "cosine"):
+    metrics = list(dict.fromkeys(row.metric for row in model.quality))
+    for heading in ("dtype", "on the wire", "decoded", *metrics):
         table.add_column(heading, justify="left" if heading == "dtype" else "right")
     figures = {(row.dtype, row.metric): row for row in model.quality}
     for dtype in model.devices["wasm"].files:
         files = model.files_for("wasm", dtype).values()
-        row = figures[dtype, metric]
         table.add_row(
             f"{dtype} (default)" if dtype == model.default_dtype else dtype,
             megabytes(sum(file.bytes for file in files)),
             megabytes(sum(file.decoded_bytes for file in files)),
-            f"{row.value:.4f}",
-            f"{row.value - row.reference_value:+.4f}",
-            f"{figures[dtype, 'cosine_mean'].value:.6f}",
+            *(_figure(figures[dtype, metric]) for metric in metrics),
         )
     console.print(table)
+
+
+def _figure(row: Quality) -> str:
+    if row.reference_value in (0, 1):  # its distance from itself: nothing to compare with
+        return f"{row.value:.6f}"
+    return f"{row.value:.4f} ({row.value - row.reference_value:+.4f})"
+
+
+def frontier(console: Console, model: Model) -> None:
+    """Draw bytes on the wire against KL, smallest first; a bar's length is its bytes."""
+    kl = {row.dtype: row.value for row in model.quality if row.metric == "kl"}
+    if len(kl) < 2:
+        return
+    wire = {d: sum(f.bytes for f in model.files_for("wasm", d).values()) for d in kl}
+    most = max(wire.values())
+    console.print("frontier: bytes on the wire, and mean KL from the source in nats", highlight=False)
+    for dtype in sorted(kl, key=lambda name: wire[name]):
+        bar = "█" * round(40 * wire[dtype] / most)
+        line = f"  {dtype:>8} {bar:<40} {megabytes(wire[dtype]):>10}  KL {kl[dtype]:.4f}"
+        console.print(line, highlight=False, markup=False)
 
 
 def check_table(console: Console, checked: list[Checked]) -> None:

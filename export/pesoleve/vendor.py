@@ -48,7 +48,11 @@ COPIES: dict[str, tuple[str, ...]] = {
 }
 """Folder in ``site/vendor/`` ─► files in ``node_modules/``."""
 
+BUNDLES = {"lit/index.js": "lit/lit.js", "@huggingface/jinja/dist/index.js": "jinja/jinja.js"}
+"""Packages made one minified file: lit's modules import each other by bare names, jinja is not minified."""
+
 TYPES: dict[str, str] = {
+    "jinja/jinja.d.ts": "export * from '@huggingface/jinja';\n",
     "lit/lit.d.ts": "export * from 'lit';\n",
     "onnxruntime/ort.wasm.min.d.mts": "export * from 'onnxruntime-web/wasm';\n",
     "onnxruntime/ort.jspi.min.d.mts": "export * from 'onnxruntime-web';\n",
@@ -62,6 +66,7 @@ COMPRESSED = {".mjs", ".js", ".wasm", ".json", ".zip"}
 LICENSED = (
     "pyodide",
     "onnxruntime-web",
+    "@huggingface/jinja",
     "@huggingface/tokenizers",
     "lit",
     "@fontsource-variable/archivo",
@@ -86,7 +91,8 @@ def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
         (partial / folder).mkdir(parents=True)
         for source in sources:
             _copy(NODE_MODULES / source, partial / folder)
-    _bundle_lit(partial / "lit" / "lit.js")
+    for source, output in BUNDLES.items():
+        _bundle(NODE_MODULES / source, partial / output)
     _store_standard_library(partial / "pyodide")
     _add_worker(partial / "pyodide", console)
     _copy_licenses(partial / "licenses")
@@ -119,11 +125,10 @@ def _copy(source: Path, folder: Path) -> None:
     shutil.copyfile(source, folder / source.name)
 
 
-def _bundle_lit(output: Path) -> None:
-    """One file instead of eight: lit's own modules import each other by bare names."""
+def _bundle(source: Path, output: Path) -> None:
     _run(
         str(NODE_MODULES / ".bin" / "esbuild"),
-        str(NODE_MODULES / "lit" / "index.js"),
+        str(source),
         "--bundle",
         "--format=esm",
         "--minify",

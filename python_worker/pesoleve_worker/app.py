@@ -1,16 +1,18 @@
-"""load · run · cancel · unload: what the worker can be asked to do."""
+"""load · run · generate · cancel · unload: what the worker can be asked to do."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from .canary import canary_difference
-from .catalog import Model
+from .canary import canary_difference, decoder_canary_difference
+from .catalog import Model, Pipeline, TextGeneration
 from .errors import Cancelled, CatalogError, SessionError, WorkerError
-from .host import OpenSession, Session, Tokenizer
+from .host import Decoder, OpenDecoder, OpenSession, Session, Tokenizer
 from .pipelines.feature_extraction import VectorBatch, feature_extraction
+from .pipelines.text_generation import Chat, OnPiece, OnPrefill, Render
 
 Progress = Callable[[str], None]
 """Told each stage of a load as it begins: ``session``, then ``warm_up``, once a device tried."""
@@ -35,17 +37,47 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class _Running:
-    model: Model
+class _Vectors:
+    """An encoder that runs."""
+
+    pipeline: Pipeline
     session: Session
     tokenizer: Tokenizer
+
+    async def release(self) -> None:
+        await self.session.release()
+
+
+@dataclass
+class _Talking:
+    """A decoder that runs, and how to go on elsewhere if its device is lost."""
+
+    load: _Load
+    chat: Chat
+    device: str
+    later_devices: list[str]
+
+    async def release(self) -> None:
+        await self.chat.decoder.release()
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What a load was asked for."""
+
+    model: Model
+    dtype: str
+    tokenizer: Tokenizer
+    open_session: OpenSession | OpenDecoder
+    render: Render | None
+    progress: Progress
 
 
 class App:
     """Holds at most one model; runs one request at a time, in the order they came."""
 
     def __init__(self) -> None:
-        self._running: _Running | None = None
+        self._running: _Vectors | _Talking | None = None
         self._turn = asyncio.Lock()
         self._cancelled: set[int] = set()
 
@@ -55,50 +87,78 @@ class App:
         dtype: str,
         devices: Sequence[str],
         tokenizer: Tokenizer,
-        open_session: OpenSession,
+        open_session: OpenSession | OpenDecoder,
         progress: Progress = lambda _stage: None,
+        render: Render | None = None,
     ) -> Loaded:
         """Open ``model`` on the first of ``devices`` that opens it and answers its canary rightly.
+
+        Args:
+            open_session: gives a Session, or a Decoder when the model's task is text_generation.
+            render: the model's chat template, when it has one.
 
         Raises:
             SessionError: of the last device, when none is left; the message names every one tried.
         """
         async with self._turn:
             await self._release()
-            rejected: list[Rejected] = []
-            for device in devices:
-                try:
-                    difference = await self._try(
-                        model, dtype, device, tokenizer, open_session, progress
-                    )
-                except SessionError as error:
-                    rejected.append(Rejected(device, error.code, error.message))
-                    continue
-                return Loaded(device, difference, rejected)
-            if not rejected:
-                raise CatalogError("option_invalid", "load was given no device to try")
-            tried = "; ".join(f"{r.device}: {r.message}" for r in rejected)
-            raise SessionError(rejected[-1].code, tried)
+            asked = _Load(model, dtype, tokenizer, open_session, render, progress)
+            self._running, loaded = await _open_first(asked, devices)
+            return loaded
 
     async def run(self, request: int, inputs: object) -> list[VectorBatch]:
         """Run the loaded model's pipeline. ``request`` is the name ``cancel`` knows it by."""
         try:
             async with self._turn:
                 running = self._running
-                if running is None:
-                    raise WorkerError("not_loaded", "no model is loaded in this worker")
+                if not isinstance(running, _Vectors):
+                    raise WorkerError("not_loaded", "no model that makes vectors is loaded here")
                 return await feature_extraction(
                     inputs,
                     session=running.session,
                     tokenizer=running.tokenizer,
-                    pipeline=running.model.pipeline,
+                    pipeline=running.pipeline,
                     check_cancelled=lambda: self._check(request),
                 )
         finally:
             self._cancelled.discard(request)
 
+    async def generate(
+        self,
+        request: int,
+        messages: object,
+        options: Mapping[str, object],
+        on_piece: OnPiece,
+        on_prefill: OnPrefill = lambda _done, _total: None,
+    ) -> dict[str, Any]:
+        """Answer a conversation; see ``Chat.generate``. The answer's ``device`` is where it ended.
+
+        A device that fails midway is left for the next of those the load was given, and the answer
+        goes on from what was told of it.
+        """
+        try:
+            async with self._turn:
+                running = self._running
+                if not isinstance(running, _Talking):
+                    raise WorkerError("not_loaded", "no model that talks is loaded in this worker")
+
+                def check() -> None:
+                    self._check(request)
+
+                step = running.chat.generate(messages, options, on_piece, check, on_prefill)
+                while True:
+                    try:
+                        result = await step
+                        break
+                    except SessionError as error:
+                        decoder = await self._move(running, error)
+                        step = running.chat.resume(decoder, on_piece, check, on_prefill)
+                return {**result, "device": running.device}
+        finally:
+            self._cancelled.discard(request)
+
     def cancel(self, request: int) -> None:
-        """Stop ``request`` before its next batch, or before it starts, even if it is still to come."""
+        """Stop ``request`` before its next step, or before it starts, even if it is still to come."""
         self._cancelled.add(request)
 
     async def unload(self) -> None:
@@ -110,33 +170,64 @@ class App:
         if request in self._cancelled:
             raise Cancelled("aborted", "the run was cancelled")
 
-    async def _try(
-        self,
-        model: Model,
-        dtype: str,
-        device: str,
-        tokenizer: Tokenizer,
-        open_session: OpenSession,
-        progress: Progress,
-    ) -> float:
-        progress("session")
-        session = await open_session(device)
+    async def _move(self, running: _Talking, error: SessionError) -> Decoder:
+        """Open the model on the next device, or raise ``error`` when there is none."""
+        if not running.later_devices:
+            raise error
         try:
-            progress("warm_up")
-            difference = await canary_difference(model, dtype, session, tokenizer)
-            if not difference <= model.canary.tolerance:
-                raise SessionError(
-                    "canary_mismatch",
-                    f"{device} answers wrongly: off by {difference:.3g} where at most "
-                    f"{model.canary.tolerance:.3g} is right",
-                )
-        except BaseException:
-            await session.release()
-            raise
-        self._running = _Running(model, session, tokenizer)
-        return difference
+            await running.chat.decoder.release()
+        except SessionError:
+            pass  # what failed need not be able to let go
+        opened, loaded = await _open_first(running.load, running.later_devices)
+        assert isinstance(opened, _Talking)
+        running.device = loaded.device
+        running.later_devices = opened.later_devices
+        return opened.chat.decoder
 
     async def _release(self) -> None:
         running, self._running = self._running, None
         if running is not None:
-            await running.session.release()
+            await running.release()
+
+
+async def _open_first(asked: _Load, devices: Sequence[str]) -> tuple[_Vectors | _Talking, Loaded]:
+    rejected: list[Rejected] = []
+    for index, device in enumerate(devices):
+        try:
+            running, difference = await _open(asked, device, list(devices[index + 1 :]))
+        except SessionError as error:
+            rejected.append(Rejected(device, error.code, error.message))
+            continue
+        return running, Loaded(device, difference, rejected)
+    if not rejected:
+        raise CatalogError("option_invalid", "load was given no device to try")
+    tried = "; ".join(f"{r.device}: {r.message}" for r in rejected)
+    raise SessionError(rejected[-1].code, tried)
+
+
+async def _open(asked: _Load, device: str, later: list[str]) -> tuple[_Vectors | _Talking, float]:
+    model, dtype, tokenizer = asked.model, asked.dtype, asked.tokenizer
+    asked.progress("session")
+    opened: Any = await asked.open_session(device)
+    try:
+        asked.progress("warm_up")
+        running: _Vectors | _Talking
+        if isinstance(model.pipeline, TextGeneration):
+            if asked.render is None:
+                raise CatalogError("catalog_invalid", f"model {model.id!r} came without its template")
+            chat = Chat(opened, tokenizer, asked.render, model.pipeline)
+            running = _Talking(asked, chat, device, later)
+            difference = await decoder_canary_difference(model, dtype, opened, tokenizer, asked.render)
+        else:
+            running = _Vectors(model.pipeline, opened, tokenizer)
+            difference = await canary_difference(model, dtype, opened, tokenizer)
+        if not difference <= model.canary.tolerance:
+            raise SessionError(
+                "canary_mismatch",
+                f"{device} answers wrongly: off by {difference:.3g} where at most "
+                f"{model.canary.tolerance:.3g} is right",
+            )
+    except BaseException:
+        await opened.release()
+        raise
+    return running, difference

@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from .errors import CatalogError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-Task = Literal["feature_extraction"]
+Task = Literal["feature_extraction", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
 Codec = Literal["identity", "zstd"]
 Role = Literal["graph", "weights", "tokenizer"]
-JsonScalar = str | int | float | bool
+ROLES: tuple[Role, ...] = get_args(Role)
+Layout = Literal["file", "float32", "blocks", "int8"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class License:
 class Source:
     """Where the weights came from; ``sha256`` is over the source's files."""
 
-    kind: Literal["package", "directory", "hub"]
+    kind: Literal["package", "directory", "hub", "gguf"]
     locator: str
     revision: str
     sha256: str
@@ -82,6 +83,7 @@ class Shape:
     hidden: int
     heads: int
     kv_heads: int
+    head_size: int
     intermediate: int
     vocabulary: int
     context: int
@@ -89,11 +91,25 @@ class Shape:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the task's pipeline needs beside the files. ``max_length`` counts special tokens."""
+    """What ``feature_extraction`` needs beside the files. ``max_length`` counts special tokens."""
 
     max_length: int
     output: str
     dimensions: int
+
+
+@dataclass(frozen=True)
+class TextGeneration:
+    """What ``text_generation`` needs beside the files.
+
+    ``chat_template`` is Jinja, as transformers has it; ``context`` is in tokens, prompt and answer.
+    """
+
+    context: int
+    chat_template: str
+    bos_token: str
+    eos_token: str
+    eos_token_ids: list[int]
 
 
 @dataclass(frozen=True)
@@ -111,15 +127,17 @@ class File:
 
 @dataclass(frozen=True)
 class Device:
-    """How one device opens the model: ORT session configuration, and the files of each dtype."""
+    """How one device opens the model: what its weights expand to (``export/pesoleve/graph/layouts.py``;
+    ``file`` is as they are), ORT session configuration, and the files of each dtype."""
 
+    layout: Layout
     session_config: dict[str, str]
     files: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
 class Canary:
-    """Inputs and the golden output of each dtype (rows, flattened vectors) on the CPU.
+    """Inputs and the golden output of each dtype on the CPU: flattened vectors, or greedy token ids.
 
     A device whose answer differs anywhere by more than ``tolerance`` is not to be trusted.
     """
@@ -144,7 +162,7 @@ class Model:
     lineage: list[LineageStep]
     quality: list[Quality]
     shape: Shape
-    pipeline: Pipeline
+    pipeline: Pipeline | TextGeneration
     default_dtype: str
     files: list[File]
     devices: dict[str, Device]
@@ -172,7 +190,7 @@ class Model:
                 f"it has {sorted(self.devices[device].files)}",
             )
         files = {file.role: file for file in map(self.file, paths)}
-        lacking = [role for role in get_args(Role) if role not in files]
+        lacking = [role for role in ROLES if role not in files]
         if lacking:
             raise CatalogError(
                 "catalog_invalid",
@@ -215,6 +233,10 @@ def _parse(kind: Any, value: object, where: str) -> object:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
+        if is_dataclass(arguments[0]):  # told apart by a key that only one of them has
+            keys = value if isinstance(value, Mapping) else {}
+            fitting = [a for a in arguments if fields(a)[0].name in keys]
+            return _parse((fitting or arguments)[0], value, where)
         return _parse(next(a for a in arguments if a is not type(None)), value, where)
     if origin is list:
         if not isinstance(value, list):

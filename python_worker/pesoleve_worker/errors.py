@@ -5,7 +5,7 @@ PesoLeveError
 ├── DownloadError           download_failed · file_truncated · hash_mismatch · insecure_context
 ├── RuntimeStartError       runtime_failed
 ├── SessionError            session_failed · device_unavailable · canary_mismatch · run_failed
-├── InputError              input_invalid
+├── InputError              input_invalid · prompt_too_long
 ├── Cancelled               aborted
 └── WorkerError             worker_died · not_loaded · protocol_error · internal
 
@@ -70,7 +70,7 @@ class SessionError(PesoLeveError):
 class InputError(PesoLeveError):
     """What the caller passed to ``run`` is not what the task takes."""
 
-    codes = ("input_invalid",)
+    codes = ("input_invalid", "prompt_too_long")
 
 
 class Cancelled(PesoLeveError):

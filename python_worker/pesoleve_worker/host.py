@@ -7,6 +7,7 @@ numbers never enter Python, which would copy them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -56,13 +57,66 @@ class Session(Protocol):
         ...
 
 
-class Tokenizer(Protocol):
-    """Text to token ids, exactly as Hugging Face ``tokenizers`` has it."""
+@dataclass(frozen=True)
+class Candidates:
+    """The likeliest next tokens at one position, likeliest first.
 
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of ``text`` with the model's special tokens, without truncation."""
+    ``log_normalizer`` is log Σ exp(logit) over the whole vocabulary, so that a candidate's
+    log-probability is ``logit - log_normalizer``.
+    """
+
+    ids: list[int]
+    logits: list[float]
+    log_normalizer: float
+
+
+class Decoder(Protocol):
+    """A causal language model opened on one device, with its KV cache, which stays on that device."""
+
+    @property
+    def length(self) -> int:
+        """How many tokens the KV cache holds."""
+        ...
+
+    async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
+        """Append ``ids`` to the cache; return the ``top_k`` candidates after each of the last ``keep``.
+
+        Args:
+            ids: at least one token id.
+            keep: 1 to len(ids).
+
+        Raises:
+            SessionError: ``run_failed``, with the runtime's own words; the cache is then not to be used.
+        """
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Forget what the cache holds after its first ``length`` tokens."""
+        ...
+
+    async def release(self) -> None:
+        """Free the model's memory."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, exactly as Hugging Face ``tokenizers`` has it."""
+
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """Return the ids of ``text``, without truncation.
+
+        ``special`` adds what the model's post-processor adds. Special tokens that are written out in
+        ``text`` are always read as such.
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ``ids`` without special tokens; bytes that are no UTF-8 become U+FFFD."""
         ...
 
 
 OpenSession = Callable[[str], Awaitable[Session]]
 """Open the model on a device (``wasm``, ``webgpu``; in CPython ``cpu``), or raise SessionError."""
+
+OpenDecoder = Callable[[str], Awaitable[Decoder]]
+"""Likewise, for a model whose task is text_generation."""

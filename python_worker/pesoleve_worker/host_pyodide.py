@@ -16,9 +16,10 @@ from js import Object, Uint8Array
 from pyodide.ffi import JsException, to_js
 
 from .app import App
-from .catalog import Model, parse
-from .errors import DownloadError, PesoLeveError, SessionError, WorkerError, report
-from .host import Tensor
+from .catalog import ROLES, Model, Role, TextGeneration, parse
+from .errors import DownloadError, InputError, PesoLeveError, SessionError, WorkerError, report
+from .host import Candidates, Tensor
+from .pipelines.text_generation import Message, Render
 
 CHUNK = 1 << 20
 
@@ -70,12 +71,48 @@ class PyodideSession:
         await self._session.release()
 
 
+class PyodideDecoder:
+    """Around ``site/worker/decoder_host.js``."""
+
+    def __init__(self, js_decoder: Any) -> None:
+        self._decoder = js_decoder
+
+    @property
+    def length(self) -> int:
+        return int(self._decoder.length)
+
+    async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
+        try:
+            answer = await self._decoder.feed(to_js(list(ids)), top_k, keep)
+        except JsException as error:
+            raise SessionError("run_failed", str(error)) from error
+        found, logits = answer.ids.to_py(), answer.logits.to_py()
+        width = len(found) // keep  # at most the vocabulary
+        return [
+            Candidates(found[i * width : (i + 1) * width], logits[i * width : (i + 1) * width], log)
+            for i, log in enumerate(answer.normalizers.to_py())
+        ]
+
+    def truncate(self, length: int) -> None:
+        self._decoder.truncate(length)
+
+    async def release(self) -> None:
+        try:
+            await self._decoder.release()
+        except JsException as error:
+            raise SessionError("run_failed", str(error)) from error
+
+
 class PyodideTokenizer:
     def __init__(self, js_tokenizer: Any) -> None:
         self._encode = js_tokenizer.encode
+        self._decode = js_tokenizer.decode
 
-    def encode(self, text: str) -> list[int]:
-        return list(self._encode(text).to_py())
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        return list(self._encode(text, special).to_py())
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._decode(to_js(list(ids))))
 
 
 def decode(codec: str, wire: Any, decoded_bytes: int) -> Any:
@@ -121,22 +158,70 @@ class Worker:
         model = parse(Model, json.loads(payload.model))
         dtype, devices = str(payload.dtype), list(payload.devices)
         payload.onStage("decode")
-        files = {
-            role: decode(file.codec, getattr(payload.files, role), file.decoded_bytes)
-            for role, file in model.files_for(devices[0], dtype).items()
-        }
-        tokenizer = PyodideTokenizer(self._host.openTokenizer(files["tokenizer"]))
+        wire = {str(path): content for path, content in Object.entries(payload.files)}
+        files: dict[str, Any] = {}
 
-        async def open_session(device: str) -> PyodideSession:
-            config = to_js(model.devices[device].session_config, dict_converter=Object.fromEntries)
+        def content(device: str, role: Role) -> Any:
+            """Each file is decoded once; several devices share most of them."""
+            file = model.files_for(device, dtype)[role]
+            if file.path not in files:
+                files[file.path] = decode(file.codec, wire.pop(file.path), file.decoded_bytes)
+            return files[file.path]
+
+        for role in ROLES:
+            content(devices[0], role)
+        tokenizer = PyodideTokenizer(self._host.openTokenizer(content(devices[0], "tokenizer")))
+        render = None
+        if isinstance(model.pipeline, TextGeneration):
+            render = await self._chat_template(model.pipeline)
+
+        async def open_session(device: str) -> Any:
+            how = model.devices[device]
+            graph, weights = content(device, "graph"), content(device, "weights")
+            config = to_js(how.session_config, dict_converter=Object.fromEntries)
             try:
-                session = await self._host.openSession(device, files["graph"], files["weights"], config)
+                if render is None:
+                    session = await self._host.openSession(device, graph, weights, config)
+                    return PyodideSession(session, self._host)
+                shape = model.shape
+                kv_shape = to_js([shape.layers, shape.kv_heads, shape.head_size])
+                decoder = await self._host.openDecoder(
+                    device, graph, weights, how.layout, config, kv_shape, payload.onStage
+                )
+                return PyodideDecoder(decoder)
             except JsException as error:
                 raise SessionError("session_failed", str(error)) from error
-            return PyodideSession(session, self._host)
 
-        loaded = await self._app.load(model, dtype, devices, tokenizer, open_session, payload.onStage)
+        loaded = await self._app.load(
+            model, dtype, devices, tokenizer, open_session, payload.onStage, render
+        )
+        if loaded.device == devices[-1]:
+            files.clear()  # there is no other device to open them on
         return to_js(asdict(loaded), dict_converter=Object.fromEntries)
+
+    async def _chat_template(self, pipeline: TextGeneration) -> Render:
+        settings = to_js(asdict(pipeline), dict_converter=Object.fromEntries)
+        js_render = await self._host.openChatTemplate(settings)
+
+        def render(messages: list[Message]) -> str:
+            try:
+                return str(js_render(to_js(messages, dict_converter=Object.fromEntries)))
+            except JsException as error:
+                raise InputError(
+                    "input_invalid", f"the model's chat template refuses this conversation: {error}"
+                ) from error
+
+        return render
+
+    async def generate(self, request: int, payload: Any) -> Any:
+        result = await self._app.generate(
+            request,
+            payload.messages.to_py(),
+            payload.options.to_py(),
+            lambda text, ids, logs: payload.onToken(text, to_js(ids), to_js(logs)),
+            payload.onPrefill,
+        )
+        return to_js(result, dict_converter=Object.fromEntries)
 
     async def run(self, request: int, payload: Any) -> Any:
         inputs = payload.inputs
@@ -156,6 +241,7 @@ class Worker:
         methods: dict[str, Callable[[int, Any], Awaitable[Any]]] = {
             "load": self.load,
             "run": self.run,
+            "generate": self.generate,
             "unload": self.unload,
         }
         try:

@@ -57,4 +57,7 @@ def shape_from_config(config: Mapping[str, object]) -> Shape:
     kv_heads = config.get("num_key_value_heads", found["heads"])
     if not isinstance(kv_heads, int) or isinstance(kv_heads, bool) or kv_heads <= 0:
         raise ValueError(f"num_key_value_heads should be a count, not {kv_heads!r}")
-    return Shape(family=str(family), kv_heads=kv_heads, **found)
+    head_size = config.get("head_dim") or found["hidden"] // found["heads"]
+    if not isinstance(head_size, int) or isinstance(head_size, bool) or head_size <= 0:
+        raise ValueError(f"head_dim should be a count, not {head_size!r}")
+    return Shape(family=str(family), kv_heads=kv_heads, head_size=head_size, **found)

@@ -1,11 +1,12 @@
 // What the load really cost, beside what was said before it.
 
+import { tokensPerSecond } from '../js/conversation.js';
 import { megabytes, number, seconds, t } from '../js/i18n.js';
 import { html, nothing, PageElement } from './element.js';
 
 /** @typedef {import('../js/pesoleve.js').Stats} Stats */
 
-const STAGES = ['download', 'runtime', 'python', 'decode', 'session', 'warm_up', 'total'];
+const STAGES = ['download', 'runtime', 'python', 'decode', 'expand', 'session', 'warm_up', 'total'];
 
 export class Measurements extends PageElement {
   /** @override */
@@ -44,7 +45,7 @@ export class Measurements extends PageElement {
           ${this.single('measured.threads', number(stats.threads))}
           ${this.single('measured.memory', megabytes(stats.memory.total))}
           ${this.single('measured.ready', seconds(stats.seconds.total ?? 0))}
-          ${this.single('measured.canary', number(stats.canaryDifference, { notation: 'scientific', maximumFractionDigits: 1 }))}
+          ${this.single('measured.canary', number(stats.canaryDifference, stats.canaryDifference === 0 ? {} : { notation: 'scientific', maximumFractionDigits: 1 }))}
           ${this.renderLastRun(stats)}
         </dl>
         <div class="measured__tables">${this.renderStages(stats)} ${this.renderFiles(stats)}</div>
@@ -68,6 +69,8 @@ export class Measurements extends PageElement {
 
   /** @param {Stats} stats */
   renderLastRun(stats) {
+    const generation = stats.generations.at(-1);
+    if (generation !== undefined) return this.renderGeneration(generation);
     const run = stats.runs.at(-1);
     if (run === undefined) return nothing;
     const milliseconds = number((1000 * run.seconds) / run.inputs, { maximumFractionDigits: 0 });
@@ -77,6 +80,23 @@ export class Measurements extends PageElement {
     );
   }
 
+  /** @param {import('../js/pesoleve.js').Generation} generation */
+  renderGeneration(generation) {
+    const rate = tokensPerSecond(generation);
+    const tokens = number(generation.prompt_tokens - generation.cached_tokens);
+    const first = seconds(generation.seconds.first_token);
+    return html`
+      ${
+        rate === null
+          ? nothing
+          : this.single(
+              'measured.speed',
+              t('chat.rate', { rate: number(rate, { maximumSignificantDigits: 3 }) }),
+            )
+      }
+      ${this.single('measured.first_token', t('measured.first_token.value', { seconds: first, tokens }))}`;
+  }
+
   /** @param {Stats} stats */
   renderStages(stats) {
     return html`
@@ -84,7 +104,7 @@ export class Measurements extends PageElement {
         <caption>${t('measured.stages')}</caption>
         <thead><tr><th scope="col">${t('column.stage')}</th><th scope="col" class="right">${t('column.seconds')}</th></tr></thead>
         <tbody>
-          ${STAGES.map(
+          ${STAGES.filter((stage) => stats.seconds[stage] !== undefined).map(
             (stage) => html`<tr><th scope="row">${t(`time.${stage}`)}</th>
               <td class="right">${seconds(stats.seconds[stage] ?? 0)}</td></tr>`,
           )}

@@ -9,6 +9,14 @@ import { html, nothing, PageElement, svg } from './element.js';
  * @typedef {import('../js/plan.js').DownloadPlan & {choice: import('../js/device.js').DeviceChoice}} Plan
  */
 
+/** The metrics that the card tells of. @type {Record<string, (value: number) => string>} */
+const FIGURES = {
+  spearman: (value) => decimal(value, 4),
+  kl: (value) => decimal(value, 3),
+  perplexity: (value) => decimal(value, 2),
+  top1_agreement: (value) => number(value, { style: 'percent', maximumFractionDigits: 1 }),
+};
+
 export class ModelCard extends PageElement {
   /** @override */
   static properties = {
@@ -66,7 +74,9 @@ export class ModelCard extends PageElement {
           const bytes = model.files
             .filter((file) => files[dtype]?.includes(file.path))
             .reduce((sum, file) => sum + file.bytes, 0);
-          const quality = model.quality.find((row) => row.dtype === dtype);
+          const quality = model.quality.find(
+            (row) => row.dtype === dtype && row.metric === model.quality[0]?.metric,
+          );
           return html`
             <label class="dtypes__row">
               <input type="radio" name="dtype" value=${dtype} .checked=${dtype === this.dtype}
@@ -78,10 +88,7 @@ export class ModelCard extends PageElement {
                   ? nothing
                   : t('card.quality', {
                       metric: t(`metric.${quality.metric}`),
-                      value: number(quality.value, {
-                        minimumFractionDigits: 3,
-                        maximumFractionDigits: 3,
-                      }),
+                      value: decimal(quality.value, 3),
                     })
               }</span>
             </label>`;
@@ -92,9 +99,9 @@ export class ModelCard extends PageElement {
   /** @param {Model} model */
   renderFacts(model) {
     const { parameters, license, source, shape } = model;
-    const quality = model.quality.find((row) => row.dtype === this.dtype);
-    const exact = (/** @type {number} */ value) =>
-      number(value, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+    const rows = model.quality.filter(
+      (row) => row.dtype === this.dtype && Object.hasOwn(FIGURES, row.metric),
+    );
     return html`
       <dl class="facts">
         <div><dt>${t('card.parameters')}</dt><dd>${number(parameters.total)}</dd></div>
@@ -102,15 +109,20 @@ export class ModelCard extends PageElement {
         <div><dt>${t('card.shape')}</dt>
           <dd>${t('card.shape.value', { layers: shape.layers, hidden: shape.hidden, heads: shape.heads })}</dd></div>
         ${
-          quality === undefined
-            ? nothing
-            : html`<div><dt>${t(`metric.${quality.metric}`)}</dt>
-                <dd>${t('card.quality.value', {
-                  value: exact(quality.value),
-                  reference: exact(quality.reference_value),
-                  n: number(quality.n),
-                })}</dd></div>`
+          'context' in model.pipeline
+            ? html`<div><dt>${t('card.context')}</dt>
+                <dd>${t('card.context.value', { tokens: number(model.pipeline.context) })}</dd></div>`
+            : nothing
         }
+        ${rows.map(
+          ({ metric, value, reference_value, n }) => html`
+            <div><dt>${t(`metric.${metric}`)}</dt>
+              <dd>${t(`quality.${metric}`, {
+                value: figure(metric, value),
+                reference: figure(metric, reference_value),
+                n: number(n),
+              })}</dd></div>`,
+        )}
         <div><dt>${t('card.license')}</dt>
           <dd><a href=${license.url} rel="external">${license.name}</a> · ${license.attribution}</dd></div>
         <div><dt>${t('card.source')}</dt><dd>${source.locator} ${source.revision}</dd></div>
@@ -149,6 +161,16 @@ export class ModelCard extends PageElement {
       </button>
       <p class="scale__note">${t('card.note')}</p>`;
   }
+}
+
+/** @param {number} value @param {number} digits */
+function decimal(value, digits) {
+  return number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** @param {string} metric @param {number} value */
+function figure(metric, value) {
+  return FIGURES[metric]?.(value) ?? number(value);
 }
 
 /** @param {string} part @param {number} x @param {number} width */

@@ -17,14 +17,14 @@ export type Path = string;
  * What the export hands to the page. Every path is content-addressed and relative to the catalog; `bytes` is what crosses the wire.
  */
 export interface Catalog {
-  schema_version: 1;
+  schema_version: 2;
   models: Model[];
 }
 export interface Model {
   id: string;
   title: LocalizedText;
   summary: LocalizedText;
-  task: "feature_extraction";
+  task: "feature_extraction" | "text_generation";
   weight_class: "straw" | "fly" | "feather" | "light" | "welter" | "middle" | "heavy" | "super-heavy";
   parameters: Parameters;
   license: License;
@@ -32,7 +32,7 @@ export interface Model {
   lineage: LineageStep[];
   quality: Quality[];
   shape: Shape;
-  pipeline: Pipeline;
+  pipeline: Pipeline | TextGeneration;
   default_dtype: Dtype;
   /**
    * @minItems 1
@@ -62,7 +62,7 @@ export interface License {
   redistributable: boolean;
 }
 export interface Source {
-  kind: "package" | "directory" | "hub";
+  kind: "package" | "directory" | "hub" | "gguf";
   locator: string;
   revision: string;
   sha256: Sha256;
@@ -71,7 +71,7 @@ export interface Source {
  * One reduction, and what it cost. `bytes_*` are graph and weights on the wire.
  */
 export interface LineageStep {
-  technique: "quantization";
+  technique: "quantization" | "exact_import";
   dtype: Dtype;
   detail: string;
   quality_before: number;
@@ -84,7 +84,7 @@ export interface LineageStep {
  */
 export interface Quality {
   dtype: Dtype;
-  metric: "spearman" | "cosine_min" | "cosine_mean" | "max_difference";
+  metric: "spearman" | "cosine_min" | "cosine_mean" | "max_difference" | "kl" | "perplexity" | "top1_agreement";
   dataset: string;
   n: Count;
   value: number;
@@ -99,17 +99,31 @@ export interface Shape {
   hidden: Count;
   heads: Count;
   kv_heads: Count;
+  head_size: Count;
   intermediate: Count;
   vocabulary: Count;
   context: Count;
 }
 /**
- * What the task's pipeline needs beside the files. `max_length` counts special tokens.
+ * What `feature_extraction` needs beside the files. `max_length` counts special tokens.
  */
 export interface Pipeline {
   max_length: number;
   output: string;
   dimensions: number;
+}
+/**
+ * What `text_generation` needs beside the files. `chat_template` is Jinja, as transformers has it; `context` is in tokens, prompt and answer.
+ */
+export interface TextGeneration {
+  context: number;
+  chat_template: string;
+  bos_token: string;
+  eos_token: string;
+  /**
+   * @minItems 1
+   */
+  eos_token_ids: [Count, ...Count[]];
 }
 /**
  * `bytes` and `sha256` are of what crosses the wire; `decoded_bytes` of what it becomes.
@@ -124,9 +138,10 @@ export interface File {
   sha256: Sha256;
 }
 /**
- * How one device opens the model: ORT session configuration, and the files of each dtype.
+ * How one device opens the model: what its weights expand to (`file`: nothing, they are an external file as they are), ORT session configuration, and the files of each dtype.
  */
 export interface Device {
+  layout: "file" | "float32" | "blocks" | "int8";
   session_config: {
     [k: string]: string;
   };
@@ -138,7 +153,7 @@ export interface Device {
   };
 }
 /**
- * Inputs and the golden output of each dtype on the CPU. A device whose answer differs anywhere by more than `tolerance` is not to be trusted.
+ * Inputs and the golden output of each dtype on the CPU: flattened vectors, or greedy token ids. A device whose answer differs anywhere by more than `tolerance` is not to be trusted.
  */
 export interface Canary {
   /**

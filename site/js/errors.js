@@ -16,6 +16,7 @@ export const CODES = /** @type {const} */ ([
   'canary_mismatch',
   'run_failed',
   'input_invalid',
+  'prompt_too_long',
   'aborted',
   'worker_died',
   'not_loaded',

@@ -10,7 +10,7 @@
  * @typedef {{stages: Stage[], loaded: number, total: number}} LoadState
  */
 
-/** @type {Record<import('./protocol.js').Phase, StageName>} */
+/** @type {Partial<Record<import('./protocol.js').Phase, StageName>>} */
 const STAGE_OF = {
   runtime: 'runtime',
   python: 'python',
@@ -18,6 +18,7 @@ const STAGE_OF = {
   graph: 'weights',
   weights: 'weights',
   decode: 'session',
+  expand: 'session',
   session: 'session',
   warm_up: 'warm_up',
 };
@@ -42,11 +43,12 @@ export class LoadProgress {
   /** @param {Progress} progress */
   add({ phase, file, loaded, total }) {
     const stage = STAGE_OF[phase];
+    if (stage === undefined) return;
     if (this.totals[stage] > 0) {
       const key = `${stage}/${file}`;
       this.files.set(key, Math.max(loaded, this.files.get(key) ?? 0));
     } else {
-      this.statuses.set(stage, loaded < total || phase === 'decode' ? 'under_way' : 'done');
+      this.statuses.set(stage, loaded < total || (stage === 'session' && phase !== 'session') ? 'under_way' : 'done');
     }
   }
 

@@ -1,14 +1,16 @@
 // The page: one tagged state, and what the visitor does to it.
 
+import '../components/chat_panel.js';
 import '../components/failure_notice.js';
 import '../components/language_switch.js';
 import '../components/load_progress.js';
 import '../components/measurements.js';
 import '../components/model_card.js';
+import '../components/model_picker.js';
 import '../components/semantic_search.js';
 import '../components/weight_ladder.js';
 import { html, nothing, PageElement } from '../components/element.js';
-import { aborted, asPesoLeveError } from './errors.js';
+import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
 import { chooseLocale, localeChanges, setLocale, t } from './i18n.js';
 import { LoadProgress } from './load_state.js';
 import { catalog, load, plan } from './pesoleve.js';
@@ -25,15 +27,15 @@ import { catalog, load, plan } from './pesoleve.js';
  * )} State
  */
 
-/** A visitor, or a test, may ask for a device in the address: ?device=wasm. */
-const DEVICE = /** @type {import('./device.js').DeviceOption} */ (
-  new URLSearchParams(location.search).get('device') ?? 'auto'
-);
+/** A visitor, or a test, may ask for a model and a device in the address: ?model=minilm-l6&device=wasm. */
+const asked = new URLSearchParams(location.search);
+const DEVICE = /** @type {import('./device.js').DeviceOption} */ (asked.get('device') ?? 'auto');
 
 class Page extends PageElement {
   /** @override */
   static properties = {
     state: { state: true },
+    entry: { state: true },
     plan: { state: true },
     dtype: { state: true },
     runs: { state: true },
@@ -43,12 +45,17 @@ class Page extends PageElement {
     super();
     /** @type {State} */
     this.state = { kind: 'starting' };
+    /** @type {Entry[]} */
+    this.models = [];
     /** @type {Entry | null} */
     this.entry = null;
     /** @type {Plan | null} */
     this.plan = null;
     this.dtype = '';
     this.runs = 0;
+    this.addEventListener('pl-model', (event) =>
+      this.chooseModel(/** @type {CustomEvent} */ (event).detail),
+    );
     this.addEventListener('pl-dtype', (event) =>
       this.choose(/** @type {CustomEvent} */ (event).detail),
     );
@@ -70,21 +77,40 @@ class Page extends PageElement {
 
   async start() {
     try {
-      const models = await catalog();
-      this.entry = models[0] ?? null;
+      this.models = await catalog();
+      const id = asked.get('model');
+      const found = this.models.find((model) => model.id === id);
+      this.entry = found ?? this.models[0] ?? null;
       this.state = { kind: 'choosing' };
       if (this.entry !== null) await this.choose(this.entry.default_dtype);
+      if (id !== null && found === undefined && this.entry !== null)
+        throw new PesoLeveError('model_unknown', `The address asks for the model '${id}'.`);
     } catch (error) {
       this.fail(error);
     }
   }
 
+  /** Turn to another model; one that runs is let go. @param {string} id */
+  async chooseModel(id) {
+    const entry = this.models.find((model) => model.id === id);
+    if (entry === undefined || entry === this.entry || this.state.kind === 'loading') return;
+    if (this.state.kind === 'ready') await this.state.model.dispose();
+    this.entry = entry;
+    this.plan = null;
+    this.state = { kind: 'choosing' };
+    asked.set('model', id);
+    history.replaceState(null, '', `?${asked}${location.hash}`);
+    await this.choose(entry.default_dtype);
+  }
+
   /** @param {string} dtype */
   async choose(dtype) {
-    if (this.entry === null) return;
+    const { entry } = this;
+    if (entry === null) return;
     this.dtype = dtype;
     try {
-      this.plan = await plan(this.entry.id, { device: DEVICE, dtype });
+      const found = await plan(entry.id, { device: DEVICE, dtype });
+      if (entry === this.entry && dtype === this.dtype) this.plan = found;
     } catch (error) {
       this.fail(error);
     }
@@ -96,8 +122,9 @@ class Page extends PageElement {
     if (this.plan === null || this.state.kind === 'loading') return;
     const abort = new AbortController();
     const progress = new LoadProgress(this.plan);
+    let loading = true; // a later restart of the model tells its progress here too
     const show = () => {
-      if (!abort.signal.aborted)
+      if (loading && !abort.signal.aborted)
         this.state = { kind: 'loading', progress: progress.state(), abort };
     };
     if (this.state.kind === 'ready') await this.state.model.dispose();
@@ -113,6 +140,7 @@ class Page extends PageElement {
           show();
         },
       });
+      loading = false;
       this.runs = 0;
       this.state = { kind: 'ready', model, predicted };
     } catch (error) {
@@ -126,6 +154,7 @@ class Page extends PageElement {
 
   /** @param {unknown} error */
   fail(error) {
+    if (this.state.kind === 'ready') this.state.model.dispose();
     this.state = { kind: 'failed', error: asPesoLeveError(error) };
   }
 
@@ -136,7 +165,10 @@ class Page extends PageElement {
     const before = /** @type {State | undefined} */ (changed.get('state'));
     if (this.state.kind === before?.kind) return;
     if (this.state.kind === 'loading') this.focusIn('pl-load-progress', 'button');
-    if (this.state.kind === 'ready') this.focusIn('pl-semantic-search', 'input');
+    if (this.state.kind === 'ready') {
+      this.focusIn('pl-semantic-search', 'input');
+      this.focusIn('pl-chat-panel', '.chat__prompt');
+    }
   }
 
   /** @param {string} component @param {string} control */
@@ -153,19 +185,31 @@ class Page extends PageElement {
     const busy = state.kind === 'loading';
     const model = state.kind === 'ready' ? state.model : null;
     return html`
-      ${state.kind === 'failed' ? html`<pl-failure-notice .error=${state.error} canRetry></pl-failure-notice>` : nothing}
+      ${
+        state.kind === 'failed'
+          ? html`<pl-failure-notice .error=${state.error} ?canRetry=${state.error.code !== 'model_unknown'}></pl-failure-notice>`
+          : nothing
+      }
       ${
         entry === null
           ? html`<p>${state.kind === 'failed' ? nothing : t('page.empty')}</p>`
           : html`
+            <pl-model-picker .models=${this.models} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
             <pl-model-card .model=${entry} .plan=${this.plan} dtype=${this.dtype} ?busy=${busy}
                            ?loaded=${model?.stats.dtype === this.dtype}></pl-model-card>`
       }
       ${state.kind === 'loading' ? html`<pl-load-progress .state=${state.progress}></pl-load-progress>` : nothing}
-      <pl-semantic-search .model=${model}></pl-semantic-search>
+      ${entry === null ? nothing : this.renderTrial(entry, model)}
       <pl-measurements .stats=${model?.stats ?? null} predicted=${state.kind === 'ready' ? state.predicted : 0}
                        runs=${this.runs}></pl-measurements>`;
+  }
+
+  /** What the model's task is tried with. @param {Entry} entry @param {import('./pesoleve.js').Model | null} model */
+  renderTrial(entry, model) {
+    return entry.task === 'text_generation'
+      ? html`<pl-chat-panel .model=${model}></pl-chat-panel>`
+      : html`<pl-semantic-search .model=${model}></pl-semantic-search>`;
   }
 }
 

@@ -4,6 +4,9 @@
 //   const model = await load('minilm-l6', { onProgress: console.log });
 //   const { vectors } = await model.run(['a sentence', 'another']);
 //   await model.dispose();
+//
+//   const chat = await load('smollm2-135m-instruct');
+//   for await (const { text } of chat.generate([{ role: 'user', content: 'Hi!' }])) show(text);
 
 import { DEFAULT_CATALOG, fetchCatalog, filesFor } from './catalog.js';
 import { chooseDevice } from './device.js';
@@ -42,6 +45,26 @@ export { PesoLeveError } from './errors.js';
  * @property {Record<string, number>} seconds by stage; `total` is from the call to the answer
  * @property {import('./protocol.js').Memory & {total: number}} memory WebAssembly heaps, in bytes
  * @property {{inputs: number, seconds: number}[]} runs
+ * @property {Generation[]} generations every answer that was not cancelled
+ *
+ * @typedef {Omit<import('./protocol.js').GenerateResult, 'text' | 'token_ids' | 'log_probabilities'
+ *   | 'timings'> & {generated_tokens: number,
+ *   seconds: import('./protocol.js').GenerateResult['timings']}} Generation
+ *
+ * @typedef {object} GenerateOptions
+ * @property {number} [max_new_tokens]
+ * @property {number} [temperature] 0, the default, takes the likeliest token every time
+ * @property {number} [top_k]
+ * @property {number} [top_p]
+ * @property {number} [min_p]
+ * @property {number} [repetition_penalty]
+ * @property {number} [seed] makes sampling repeat itself
+ * @property {string[]} [stop] strings that end the answer
+ * @property {boolean} [prompt_lookup] guess from what was said; never changes a greedy answer
+ * @property {boolean} [log_probabilities]
+ * @property {'oldest'} [trim] leave out the oldest turns where the conversation is too long
+ * @property {AbortSignal} [signal] stops within a token
+ * @property {(loaded: number, total: number) => void} [onPrefill] tokens of the prompt read
  */
 
 /**
@@ -75,13 +98,18 @@ export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
  * @throws {PesoLeveError}
  */
 export async function load(id, options = {}) {
+  const { client, entry, stats } = await start(id, options);
+  return new Model(client, entry, stats, options);
+}
+
+/** @param {string} id @param {LoadOptions} options */
+async function start(id, options) {
   const { device = 'auto', catalogUrl = DEFAULT_CATALOG, onProgress = () => {}, signal } = options;
   if (signal?.aborted) throw aborted();
   const begun = performance.now();
   const [entry, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
   const dtype = options.dtype ?? entry.default_dtype;
-  const [first = 'wasm'] = choice.devices;
-  const files = filesFor(entry, first, dtype);
+  const files = new Set(choice.devices.flatMap((name) => filesFor(entry, name, dtype)));
   const stop = new AbortController();
   const stopping = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const client = new WorkerClient();
@@ -93,7 +121,7 @@ export async function load(id, options = {}) {
       /** @type {Promise<{seconds: Record<string, number>}>} */ (
         client.request('init', { build, threads }, { onProgress })
       ),
-      ...files.map((file) => {
+      ...[...files].map((file) => {
         const phase = /** @type {Progress['phase']} */ (file.role);
         const onBytes = (/** @type {number} */ loaded) =>
           onProgress({ phase, file: file.path, loaded, total: file.bytes });
@@ -109,7 +137,7 @@ export async function load(id, options = {}) {
         model: JSON.stringify(entry),
         dtype,
         devices: choice.devices,
-        files: Object.fromEntries(fetched.map((f) => [f.downloaded.role, f.content])),
+        files: Object.fromEntries(fetched.map((f) => [f.downloaded.path, f.content])),
       },
       { onProgress, transfer: fetched.map((f) => f.content.buffer) },
     );
@@ -121,7 +149,7 @@ export async function load(id, options = {}) {
       ...result.seconds,
       total: (performance.now() - begun) / 1000,
     };
-    return new Model(client, entry, stats);
+    return { client, entry, stats };
   } catch (error) {
     stop.abort(); // one failure stops what else is under way
     const known = signal?.aborted ? aborted() : asPesoLeveError(error);
@@ -134,11 +162,12 @@ export async function load(id, options = {}) {
 
 /** A model that is ready to run, in a worker of its own. */
 export class Model {
-  /** @param {WorkerClient} client @param {CatalogModel} entry @param {Stats} stats */
-  constructor(client, entry, stats) {
+  /** @param {WorkerClient} client @param {CatalogModel} entry @param {Stats} stats @param {LoadOptions} options */
+  constructor(client, entry, stats, options) {
     this.client = client;
     this.entry = entry;
     this.stats = stats;
+    this.options = options;
   }
 
   /**
@@ -157,10 +186,63 @@ export class Model {
     return result;
   }
 
+  /**
+   * Answer a conversation, piece by piece (task `text_generation`). Leaving the loop cancels the rest.
+   *
+   * @param {import('../worker/chat_template.js').Message[]} messages the last from the user
+   * @param {GenerateOptions} [options]
+   * @returns {AsyncGenerator<import('./protocol.js').Piece, import('./protocol.js').GenerateResult>}
+   * @throws {PesoLeveError} aborted; prompt_too_long, unless `trim` is 'oldest'; worker_died, after
+   *   which `restart` and the same messages go on
+   */
+  async *generate(messages, { signal, onPrefill = () => {}, ...options } = {}) {
+    const leave = new AbortController();
+    /** @type {ReadableStreamDefaultController<import('./protocol.js').Piece>} */
+    let pieces;
+    const stream = new ReadableStream({ start: (controller) => void (pieces = controller) });
+    const known = Object.entries(options).filter(([, value]) => value !== undefined);
+    /** @type {Promise<import('./protocol.js').GenerateResult>} */
+    const answer = this.client.request(
+      'generate',
+      { messages, options: Object.fromEntries(known) },
+      {
+        signal: signal ? AbortSignal.any([signal, leave.signal]) : leave.signal,
+        onProgress: ({ loaded, total }) => onPrefill(loaded, total),
+        onToken: ({ text, token_ids, log_probabilities }) =>
+          pieces.enqueue({ text, token_ids, log_probabilities }),
+      },
+    );
+    answer.then(
+      () => pieces.close(),
+      (error) => pieces.error(error),
+    );
+    try {
+      yield* stream;
+      const result = await answer;
+      this.stats.generations.push(summarize(result));
+      return result;
+    } finally {
+      leave.abort();
+    }
+  }
+
+  /** Start the model again in a new worker, after `worker_died`. */
+  async restart() {
+    this.client.kill(new PesoLeveError('worker_died', 'The worker was restarted.'));
+    const { client, stats } = await start(this.entry.id, this.options);
+    this.client = client;
+    this.stats = stats;
+  }
+
   /** Free the model and stop its worker. Later runs are rejected. */
   async dispose() {
     this.client.kill(new PesoLeveError('not_loaded', `${this.entry.id} was disposed of.`));
   }
+}
+
+/** @param {import('./protocol.js').GenerateResult} result @returns {Generation} */
+function summarize({ text, token_ids, log_probabilities, timings, ...counts }) {
+  return { ...counts, generated_tokens: token_ids.length, seconds: timings };
 }
 
 /** @param {string} id @param {string} [catalogUrl] */
@@ -206,5 +288,6 @@ function measure(entry, dtype, choice, modelFiles, result) {
     seconds: {},
     memory: { python, runtime, total: python + runtime },
     runs: [],
+    generations: [],
   };
 }

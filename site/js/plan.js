@@ -56,7 +56,8 @@ export async function planDownload(model, dtype, choice) {
   const bytes = filesFor(model, device, dtype).reduce((total, file) => total + file.bytes, 0);
   const runtime =
     sum(RUNTIME_FILES[choice.build].map((name) => `onnxruntime/${name}`)) +
-    sum(inFolder('tokenizers'));
+    sum(inFolder('tokenizers')) +
+    (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
   const python = sum(inFolder('pyodide'));
   return { model: bytes, runtime, python, total: bytes + runtime + python };
 }

@@ -1,8 +1,8 @@
 // What the page and the worker say to each other. Every message is an envelope {v, id, type, …}.
 //
-//   page ─► worker   init, load, run, unload: each answered by any number of `progress`, then exactly
-//                    one `result` or `error` with the same id. cancel names another request's id and
-//                    has no answer of its own.
+//   page ─► worker   init, load, run, generate, unload: each answered by any number of `progress` and
+//                    `token`, then exactly one `result` or `error` with the same id. cancel names
+//                    another request's id and has no answer of its own.
 //   worker ─► page   unasked: `ready` once it listens, `fatal` when it cannot go on.
 //
 // The page owns wording; the worker owns codes.
@@ -10,12 +10,13 @@
 export const VERSION = 1;
 
 /**
- * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' | 'session' | 'warm_up'} Phase
+ * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' | 'expand' |
+ *   'session' | 'warm_up' | 'prefill'} Phase
  * @typedef {'wasm' | 'jspi' | 'asyncify'} RuntimeBuild
  *   ONNX Runtime Web's builds: WASM alone, or with WebGPU, by JSPI where the browser has it.
  *
  * @typedef {{phase: Phase, file: string, loaded: number, total: number}} Progress
- *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1.
+ *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1; `prefill` counts tokens.
  *
  * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
  * @typedef {{
@@ -23,8 +24,9 @@ export const VERSION = 1;
  *   dtype: string,
  *   devices: string[],
  *   files: Record<string, Uint8Array>,
- * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by role, as they travelled.
+ * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by path, as they travelled.
  * @typedef {{inputs: unknown}} RunPayload
+ * @typedef {{messages: unknown, options: object}} GeneratePayload
  *
  * @typedef {{url: string, bytes: number, decodedBytes: number, start: number, seconds: number}} FetchedFile
  *   Read from the browser's own resource timing; `start` is in seconds on the worker's clock.
@@ -39,6 +41,19 @@ export const VERSION = 1;
  *   memory: Memory,
  * }} LoadResult
  * @typedef {{vectors: Float32Array[]}} RunResult
+ * @typedef {{text: string, token_ids: number[], log_probabilities: number[]}} Piece
+ *   What was generated since the piece before; log-probabilities only if they were asked for.
+ * @typedef {object} GenerateResult
+ * @property {string} text
+ * @property {number[]} token_ids
+ * @property {'eos' | 'stop' | 'length' | 'context'} finish_reason
+ * @property {number} prompt_tokens
+ * @property {number} cached_tokens of the prompt, which the KV cache held already
+ * @property {number} accepted_tokens that prompt lookup guessed
+ * @property {number[]} log_probabilities
+ * @property {{prefill: number, first_token: number, decode: number}} timings seconds
+ * @property {{used: number, limit: number}} context tokens
+ * @property {string} device where the answer ended
  *
  * @typedef {{code: import('./errors.js').ErrorCode, message: string, phase: string,
  *   retryable: boolean, traceback: string}} ErrorReport
@@ -47,12 +62,14 @@ export const VERSION = 1;
  *   | {type: 'init', payload: InitPayload}
  *   | {type: 'load', payload: LoadPayload}
  *   | {type: 'run', payload: RunPayload}
+ *   | {type: 'generate', payload: GeneratePayload}
  *   | {type: 'unload', payload: null}
  *   | {type: 'cancel', payload: null}
  * ) & {v: number, id: number}} ToWorker
  *
  * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'token', id: number} & Piece
  *   | {type: 'result', id: number, value: unknown}
  *   | {type: 'error', id: number, error: ErrorReport}
  *   | {type: 'ready'}

@@ -14,6 +14,7 @@ const CANCEL_GRACE_MS = 5000;
  * @property {(value: any) => void} resolve
  * @property {(error: PesoLeveError) => void} reject
  * @property {(progress: Progress) => void} onProgress
+ * @property {(piece: import('./protocol.js').Piece) => void} onToken
  */
 
 export class WorkerClient {
@@ -36,14 +37,18 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'load' | 'run' | 'unload'} type
+   * @param {'init' | 'load' | 'run' | 'generate' | 'unload'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
-   *   transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
+   *   onToken?: (piece: import('./protocol.js').Piece) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
    *   not stop in time takes the worker with it
    * @returns {Promise<T>}
    */
-  request(type, payload, { onProgress = () => {}, signal, transfer = [] } = {}) {
+  request(
+    type,
+    payload,
+    { onProgress = () => {}, onToken = () => {}, signal, transfer = [] } = {},
+  ) {
     if (this.dead) return Promise.reject(this.dead);
     if (signal?.aborted) return Promise.reject(aborted());
     const id = this.nextId++;
@@ -70,6 +75,7 @@ export class WorkerClient {
           reject(error);
         },
         onProgress,
+        onToken,
       });
       this.worker.postMessage({ v: VERSION, id, type, payload }, transfer);
     });
@@ -86,6 +92,7 @@ export class WorkerClient {
     const request = this.pending.get(message.id);
     if (request === undefined) return; // answered already: its worker outlived a cancel
     if (message.type === 'progress') request.onProgress(message.progress);
+    else if (message.type === 'token') request.onToken(message);
     else if (message.type === 'result') request.resolve(message.value);
     else {
       const { code, message: text, ...details } = message.error;

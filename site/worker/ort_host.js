@@ -1,6 +1,9 @@
 // What Python's host needs that only JS can do: ONNX Runtime Web's sessions and tensors. Handles go to
 // Python; numbers stay here.
 
+import { openChatTemplate } from './chat_template.js';
+import { DecoderHost } from './decoder_host.js';
+import { expand } from './expand.js';
 import { loadTokenizers } from './tokenizer_host.js';
 
 /**
@@ -44,6 +47,12 @@ async function startRuntime(build, threads) {
   return ort;
 }
 
+/** @param {[number, number, number]} kvShape @returns {Record<string, 'gpu-buffer'>} */
+function keptOnGpu([layers]) {
+  const names = Array.from({ length: layers }, (_, i) => [`present.${i}.key`, `present.${i}.value`]);
+  return Object.fromEntries(names.flat().map((name) => [name, 'gpu-buffer']));
+}
+
 export class OrtHost {
   /**
    * @param {Build} build
@@ -58,6 +67,7 @@ export class OrtHost {
     /** The runtime of the newest session; its tensors must be of the same one. */
     this.ort = ort;
     this.openTokenizer = openTokenizer;
+    this.openChatTemplate = openChatTemplate;
     this.startSeconds = startSeconds;
   }
 
@@ -79,6 +89,39 @@ export class OrtHost {
    * @returns {Promise<InferenceSession>}
    */
   async openSession(device, graph, weights, config) {
+    return await this.create(device, graph, [{ path: EXTERNAL_DATA, data: weights }], {
+      extra: config,
+    });
+  }
+
+  /**
+   * @param {string} device
+   * @param {Uint8Array} graph
+   * @param {Uint8Array} planes
+   * @param {import('./expand.js').Layout} layout
+   * @param {Record<string, string>} config session configuration entries
+   * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
+   * @param {(stage: string) => void} begin
+   * @returns {Promise<DecoderHost>}
+   */
+  async openDecoder(device, graph, planes, layout, config, kvShape, begin) {
+    begin('expand');
+    const files = expand(planes, layout);
+    begin('session');
+    const session = await this.create(device, graph, files, {
+      extra: config,
+      ...(device === 'webgpu' ? { preferredOutputLocation: keptOnGpu(kvShape) } : {}),
+    });
+    return new DecoderHost(this.ort, session, [kvShape[1], kvShape[2]]);
+  }
+
+  /**
+   * @param {string} device
+   * @param {Uint8Array} graph
+   * @param {import('./expand.js').ExternalFile[]} externalData
+   * @param {import('onnxruntime-web').InferenceSession.SessionOptions} options
+   */
+  async create(device, graph, externalData, options) {
     if (device === 'wasm' && this.build !== 'wasm') {
       // The WebGPU builds leave out CPU kernels that the WASM build has (GatherBlockQuantized).
       this.build = 'wasm';
@@ -86,9 +129,9 @@ export class OrtHost {
     }
     return await this.ort.InferenceSession.create(graph, {
       executionProviders: [device],
-      externalData: [{ path: EXTERNAL_DATA, data: weights }],
-      extra: config,
+      externalData,
       logSeverityLevel: 3,
+      ...options,
     });
   }
 

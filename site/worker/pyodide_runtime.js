@@ -8,7 +8,8 @@ const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
  * @property {number} startSeconds
  * @property {() => number} heapBytes
  * @property {(host: object) => void} attach give Python its host; once, before any call
- * @property {(kind: string, id: number, payload: unknown, onStage: (stage: string) => void) => Promise<Answer>} call
+ * @property {(kind: string, id: number, payload: object | null, told: Record<string, Function>) => Promise<Answer>} call
+ *   `told` are functions that Python calls while it works
  * @property {(id: number) => void} cancel
  */
 
@@ -37,8 +38,8 @@ export async function bootPython() {
       worker = module.create(host);
       module.destroy();
     },
-    async call(kind, id, payload, onStage) {
-      return await worker.call(kind, id, payload === null ? null : { ...payload, onStage });
+    async call(kind, id, payload, told) {
+      return await worker.call(kind, id, payload === null ? null : { ...payload, ...told });
     },
     cancel(id) {
       worker.cancel(id);

@@ -4,7 +4,12 @@
 /** @typedef {import('../js/protocol.js').Phase} Phase */
 
 /** @type {Record<string, Phase>} */
-const PHASES = { pyodide: 'python', onnxruntime: 'runtime', tokenizers: 'runtime' };
+const PHASES = {
+  pyodide: 'python',
+  onnxruntime: 'runtime',
+  tokenizers: 'runtime',
+  jinja: 'runtime',
+};
 
 /** @param {string} url @returns {Phase | undefined} */
 function phaseOf(url) {

@@ -6,7 +6,9 @@ const ASTRAL_CHINESE =
   /[\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\u{2F800}-\u{2FA1F}]/gu;
 
 /**
- * @typedef {{encode: (text: string) => number[]}} HostTokenizer
+ * @typedef {object} HostTokenizer
+ * @property {(text: string, special: boolean) => number[]} encode
+ * @property {(ids: number[]) => string} decode without special tokens
  *
  * @returns {Promise<(json: Uint8Array) => HostTokenizer>} opens a `tokenizer.json`
  */
@@ -26,9 +28,12 @@ function openTokenizer(Tokenizer, json) {
   const spacesChinese =
     definition.normalizer?.type === 'BertNormalizer' && definition.normalizer.handle_chinese_chars;
   return {
-    encode(text) {
+    encode(text, special) {
       const spaced = spacesChinese ? text.replace(ASTRAL_CHINESE, ' $& ') : text;
-      return tokenizer.encode(spaced).ids;
+      return tokenizer.encode(spaced, { add_special_tokens: special }).ids;
+    },
+    decode(ids) {
+      return tokenizer.decode(ids, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
     },
   };
 }

@@ -58,7 +58,13 @@ async function ask(message) {
   const report = (/** @type {import('../js/protocol.js').Progress} */ progress) =>
     post({ v: VERSION, id, type: 'progress', progress });
   const stages = host.watchStages(report);
-  const answer = await python.call(type, id, message.payload, stages.begin);
+  const answer = await python.call(type, id, message.payload, {
+    onStage: stages.begin,
+    onToken: (/** @type {string} */ text, /** @type {number[]} */ token_ids, /** @type {number[]} */ log_probabilities) =>
+      post({ v: VERSION, id, type: 'token', text, token_ids, log_probabilities }),
+    onPrefill: (/** @type {number} */ loaded, /** @type {number} */ total) =>
+      report({ phase: 'prefill', file: '', loaded, total }),
+  });
   stages.end();
   if (answer.error !== undefined) {
     post({ v: VERSION, id, type: 'error', error: answer.error });

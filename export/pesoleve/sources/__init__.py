@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..recipe import DirectorySource, HubSource, PackageSource, SourceRecipe
+from ..recipe import DirectorySource, GgufSource, HubSource, PackageSource, SourceRecipe
 from .directory import from_directory
 from .files import ModelSource
+from .gguf_file import from_gguf
 from .hub import from_hub
 from .package import from_package
 
@@ -20,3 +21,5 @@ def resolve(source: SourceRecipe) -> ModelSource:
             return from_directory(source)
         case HubSource():
             return from_hub(source)
+        case GgufSource():
+            return from_gguf(source)

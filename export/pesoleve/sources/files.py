@@ -18,9 +18,12 @@ WEIGHTS_INDEX = "model.safetensors.index.json"
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model on disk. ``sha256`` is over the names and contents of the files that are used."""
+    """A model on disk. ``sha256`` is over the names and contents of the files that are used.
 
-    kind: Literal["package", "directory", "hub"]
+    ``directory`` is in the Hugging Face layout; of a GGUF it is the file.
+    """
+
+    kind: Literal["package", "directory", "hub", "gguf"]
     locator: str
     revision: str
     directory: Path

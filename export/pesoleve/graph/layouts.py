@@ -1,0 +1,171 @@
+"""What travels is not what computes: a decoder's graph for each layout that its weights expand to.
+
+    float32   every weight in fp32, as it is folded: fastest on WASM and on the CPU
+    blocks    weights stay packed: MatMulNBits, for WebGPU
+
+        x ─► MatMulNBits(q, scale, zero) ─────────────────────────────┐
+        x ─► Reshape (…, K/block, block) ─► ReduceSum ─► MatMul(Mᵀ) ──┴─► Add
+
+      A block with a minimum is scale·q + m. WebGPU's MatMulNBits takes no fractional zero point, so the
+      minimum is added apart: Σₖ xₖ·m[n, b(k)] = Σ_b m[n, b]·Σ_{k in b} xₖ. The result is exact.
+
+Every weight is external data in a file of its own, named after the tensor and what it is
+(``NAME``, ``NAME.q``, ``NAME.scale``, ``NAME.minimum_t``, …): ``site/worker/expand.js`` and
+``expand`` below make the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..blocks import BlockTensor
+from ..planes import Tensors
+from .decoder import TABLE
+
+LAYOUTS = ("float32", "blocks")
+SMALLEST_EXTERNAL = 256
+"""Elements; a smaller tensor is an argument of an operator, not a weight."""
+
+NO_SINK = "no_sink"
+NO_SINK_LOGIT = -1e30
+
+
+def weights_of(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
+    """The graph's weights by name: matrices (N, K), norms and tables."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT and int(np.prod(tensor.dims)) >= SMALLEST_EXTERNAL
+    }
+
+
+def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.ModelProto:
+    """Return ``model`` for ``layout``, without its weights."""
+    laid = onnx.ModelProto()
+    laid.CopyFrom(model)
+    graph = laid.graph
+    for tensor in [t for t in graph.initializer if t.name in tensors]:
+        graph.initializer.remove(tensor)
+    packed = {n: t for n, t in tensors.items() if isinstance(t, BlockTensor)}
+    if layout == "float32":
+        _leave_flash_attention(graph)
+        packed = {}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "FusedMatMul" and node.input[1] in packed:
+            nodes += _matmul_in_blocks(node, node.input[1], packed[node.input[1]], graph)
+        elif node.op_type == "Gather" and node.input[0] == TABLE and TABLE in packed:
+            nodes.append(_gather_in_blocks(node, packed[TABLE]))
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for name, content in expand(tensors, layout).items():
+        graph.initializer.append(_external(name, content))
+    return laid
+
+
+def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the external tensors of ``layout`` by name."""
+    files: dict[str, npt.NDArray[np.generic]] = {}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, BlockTensor):
+            files[name] = np.asarray(tensor, np.float32)
+        elif layout == "float32":
+            files[name] = tensor.dequantize()
+        else:
+            rows, columns = tensor.q.shape
+            groups = columns // tensor.block
+            q = tensor.q
+            if tensor.bits == 4:
+                q = q[:, ::2] | (q[:, 1::2] << 4)
+            files[f"{name}.q"] = q.reshape(rows, groups, -1)
+            files[f"{name}.scale"] = tensor.scale.astype(np.float32)
+            zero = tensor.zero | (tensor.zero << 4 if tensor.bits == 4 else 0)
+            width = (groups + 1) // 2 if tensor.bits == 4 else groups
+            files[f"{name}.zero"] = np.full((rows, width), zero, np.uint8)
+            if tensor.minimum is not None:
+                files[f"{name}.minimum_t"] = np.ascontiguousarray(tensor.minimum.astype(np.float32).T)
+    return files
+
+
+def _external(name: str, content: npt.NDArray[np.generic]) -> onnx.TensorProto:
+    kind = TensorProto.UINT8 if content.dtype == np.uint8 else TensorProto.FLOAT
+    tensor = TensorProto(
+        name=name, data_type=kind, dims=content.shape, data_location=TensorProto.EXTERNAL
+    )
+    for key, value in (("location", name), ("offset", "0"), ("length", str(content.nbytes))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def _leave_flash_attention(graph: onnx.GraphProto) -> None:
+    """Give GroupQueryAttention a sink that no probability goes to.
+
+    ONNX Runtime 1.30's flash attention on the CPU has no SIMD kernel in WebAssembly: 512 tokens take it
+    170 ms a layer where the plain path, which a sink selects, takes 17. exp(-1e30) is 0, so the softmax
+    is what it was.
+    """
+    heads = 0
+    for node in graph.node:
+        if node.op_type == "GroupQueryAttention":
+            heads = next(a.i for a in node.attribute if a.name == "num_heads")
+            node.input.extend([""] * (12 - len(node.input)))
+            node.input[11] = NO_SINK
+    sink = np.full(heads, NO_SINK_LOGIT, np.float32)
+    graph.initializer.append(numpy_helper.from_array(sink, NO_SINK))
+
+
+def _matmul_in_blocks(
+    node: onnx.NodeProto, name: str, tensor: BlockTensor, graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    rows, columns = tensor.q.shape
+    x, y = node.input[0], node.output[0]
+    product = y if tensor.minimum is None else f"{node.name}/product"
+    nodes = [
+        helper.make_node(
+            "MatMulNBits",
+            [x, f"{name}.q", f"{name}.scale", f"{name}.zero"],
+            [product],
+            f"{node.name}/NBits",
+            domain="com.microsoft",
+            K=columns,
+            N=rows,
+            bits=tensor.bits,
+            block_size=tensor.block,
+        )
+    ]
+    if tensor.minimum is None:
+        return nodes
+    shape = f"{columns}_in_{tensor.block}s"
+    known = {initializer.name for initializer in graph.initializer}
+    for label, value in ((shape, [0, 0, -1, tensor.block]), ("block_axis", [3])):
+        if label not in known:
+            graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), label))
+    grouped, sums, added = (f"{node.name}/{part}" for part in ("grouped", "sums", "added"))
+    return [
+        *nodes,
+        helper.make_node("Reshape", [x, shape], [grouped], f"{node.name}/Reshape"),
+        helper.make_node(
+            "ReduceSum", [grouped, "block_axis"], [sums], f"{node.name}/ReduceSum", keepdims=0
+        ),
+        helper.make_node("MatMul", [sums, f"{name}.minimum_t"], [added], f"{node.name}/Minimum"),
+        helper.make_node("Add", [product, added], [y], f"{node.name}/Add"),
+    ]
+
+
+def _gather_in_blocks(node: onnx.NodeProto, tensor: BlockTensor) -> onnx.NodeProto:
+    return helper.make_node(
+        "GatherBlockQuantized",
+        [f"{TABLE}.q", node.input[1], f"{TABLE}.scale", f"{TABLE}.zero"],
+        list(node.output),
+        node.name,
+        domain="com.microsoft",
+        gather_axis=0,
+        quantize_axis=1,
+        block_size=tensor.block,
+        bits=tensor.bits,
+    )
