@@ -16,9 +16,9 @@ from pesoleve.measure.embed import embed
 from pesoleve.measure.parity import parity
 from pesoleve.measure.reference import reference_vectors
 from pesoleve.pack import unpack
-from pesoleve.recipe import load_recipe
+from pesoleve.recipe import Recipe, load_recipe
 from pesoleve.sources import resolve
-from pesoleve_worker.catalog import Model
+from pesoleve_worker.catalog import Model, Pipeline
 
 from .server import SITE
 from .visit import Visit
@@ -70,6 +70,7 @@ def run_in_cpython(model: Model, dtype: str, texts: list[str]) -> Vectors:
             content = unpack((SITE / "models" / file.path).read_bytes(), file)
             (directory / names[role]).write_bytes(content)
         config = model.devices["wasm"].session_config
+        assert isinstance(model.pipeline, Pipeline)
         tokenizer = directory / "tokenizer.json"
         # In a thread of its own: Playwright's event loop holds this one.
         with ThreadPoolExecutor(1) as pool:
@@ -160,7 +161,9 @@ def test_auto_takes_a_real_gpu_and_says_which(visit: Visit, isolated_site: str) 
 def test_default_dtype_is_the_smallest_within_its_bound(model: Model) -> None:
     """The rule of the recipe, checked on what was built and measured."""
     spearman = {row.dtype: row.value for row in model.quality if row.metric == "spearman"}
-    allowed = load_recipe("minilm-l6").measure.default_max_loss
+    recipe = load_recipe("minilm-l6")
+    assert isinstance(recipe, Recipe)
+    allowed = recipe.measure.default_max_loss
     assert allowed == 0.005
     wire = {
         dtype: sum(file.bytes for file in model.files_for("wasm", dtype).values()) for dtype in spearman

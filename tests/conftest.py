@@ -1,4 +1,4 @@
-"""What the whole suite shares: one tiny model, exported once by pesoleve itself."""
+"""What the whole suite shares: tiny models, and the encoder exported once by pesoleve itself."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hypothesis import settings
 
 from pesoleve.graph import export_onnx, optimize, pool, storage
 from tests.tiny_bert import HEADS, HIDDEN, write_tiny_bert
+from tests.tiny_gguf import write_gguf
+from tests.tiny_llama import write_tiny_gemma, write_tiny_llama
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
@@ -42,3 +44,27 @@ def encoder_graph(exported_graph: Path, tmp_path_factory: pytest.TempPathFactory
     fused = optimize.fuse(exported_graph / storage.GRAPH, "bert", HEADS, HIDDEN)
     storage.save(pool.add_pooling(fused, "mean", normalize=True), directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama in the Hugging Face layout. Shared: copy it before changing it."""
+    directory = tmp_path_factory.mktemp("source") / "tiny-llama"
+    write_tiny_llama(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Gemma 3 in the Hugging Face layout. Shared: copy it before changing it."""
+    directory = tmp_path_factory.mktemp("source") / "tiny-gemma"
+    write_tiny_gemma(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Llama in Q4_1 with its table in Q8_0, as small models are published. Shared."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny-llama.Q4_1.gguf"
+    write_gguf(path, tiny_llama, lambda name: "Q8_0" if name.startswith("token_embd") else "Q4_1")
+    return path

@@ -27,7 +27,7 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
         pack(b"graph", "graph", "fp32", model_id, packed),
         pack(weights, "weights", "fp32", model_id, packed),
     ]
-    device = Device({"session.disable_quant_qdq": "1"}, {"fp32": [file.path for file in files]})
+    device = Device("file", {"session.disable_quant_qdq": "1"}, {"fp32": [file.path for file in files]})
     return Model(
         id=model_id,
         title={"en": "Sample", "pt-BR": "Amostra"},
@@ -39,7 +39,7 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
         source=Source("directory", "sample", "", "0" * 64),
         lineage=[LineageStep("quantization", "q4", "4 bits", 0.8, 0.7, 20, 10)],
         quality=[Quality("fp32", "spearman", "stsb-test", 1379, 0.8, 0.8)],
-        shape=Shape("bert", 2, 4, 1, 1, 8, 100, 16),
+        shape=Shape("bert", 2, 4, 1, 1, 4, 8, 100, 16),
         pipeline=Pipeline(16, "sentence_embedding", 4),
         default_dtype="fp32",
         files=files,

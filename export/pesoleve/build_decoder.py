@@ -32,7 +32,7 @@ from .entry import Built, wire_bytes
 from .errors import QualityError, RecipeError, SourceError
 from .graph import decoder, exact_gguf, layouts, storage
 from .measure import datasets, perplexity
-from .recipe import DecoderRecipe, WeightsDtype
+from .recipe import DecoderRecipe, GgufSource, WeightsDtype
 from .sources import ModelSource, gguf_file, gguf_tokenizer, resolve
 from .stages import Stage, Stages
 
@@ -45,7 +45,8 @@ CANARY_TOLERANCE = 1e-3
 
 def stage_count(recipe: DecoderRecipe) -> int:
     """How many stages ``build_decoder`` reports."""
-    return 5 + 3 * len(recipe.dtypes)
+    imports = isinstance(recipe.source, GgufSource)
+    return 4 + imports + 3 * len(recipe.dtypes)
 
 
 def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
@@ -62,6 +63,8 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
             f"{source.locator} is a {config.get('model_type')!r}; decoders that can be exported are: "
             f"{', '.join(decoder.FAMILIES)}"
         )
+    if config.get("rope_scaling"):  # onnxruntime-genai's builder takes the wrong original context
+        raise SourceError(f"{source.locator} scales its rotary embedding; that is not supported")
     shape = shape_from_config(config)
     pipeline = _pipeline(recipe, directory, config)
     graph = stages.run(

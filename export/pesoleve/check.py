@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pesoleve_worker.canary import canary_difference
-from pesoleve_worker.catalog import Model, Role
+from pesoleve_worker.canary import canary_difference, decoder_canary_difference
+from pesoleve_worker.catalog import Model, Role, TextGeneration
 from pesoleve_worker.errors import PesoLeveError
 
 from .catalog import CATALOG, read
+from .chat import chat_prompt
 from .errors import CheckError
+from .graph import layouts
 from .graph.storage import GRAPH, WEIGHTS
-from .native_host import NativeSession, NativeTokenizer
+from .native_host import NativeDecoder, NativeSession, NativeTokenizer
 from .pack import unpack
+from .planes import read_planes
 
 DEVICE = "wasm"
 """Whose session configuration is used: the one whose arithmetic is the CPU's."""
@@ -77,9 +80,18 @@ def _check_dtype(models: Path, model: Model, dtype: str) -> Checked:
 def _run_canary(model: Model, dtype: str, contents: Mapping[Role, bytes]) -> float:
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
+        (directory / "tokenizer.json").write_bytes(contents["tokenizer"])
+        tokenizer = NativeTokenizer(directory / "tokenizer.json")
+        device, pipeline = model.devices[DEVICE], model.pipeline
+        if isinstance(pipeline, TextGeneration):
+            weights = layouts.expand(read_planes(contents["weights"]), device.layout)
+            decoder = NativeDecoder(contents["graph"], weights, device.session_config)
+            return asyncio.run(
+                decoder_canary_difference(
+                    model, dtype, decoder, tokenizer, lambda messages: chat_prompt(messages, pipeline)
+                )
+            )
         (directory / GRAPH).write_bytes(contents["graph"])
         (directory / WEIGHTS).write_bytes(contents["weights"])
-        (directory / "tokenizer.json").write_bytes(contents["tokenizer"])
-        session = NativeSession(directory, model.devices[DEVICE].session_config)
-        tokenizer = NativeTokenizer(directory / "tokenizer.json")
+        session = NativeSession(directory, device.session_config)
         return asyncio.run(canary_difference(model, dtype, session, tokenizer))

@@ -92,7 +92,11 @@ class NativeDecoder:
 
     async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
         outputs = self.run(ids, keep, self._outputs, top_k)
-        values, found, normalizers = outputs["top_values"], outputs["top_ids"], outputs["log_normalizer"]
+        values, found, normalizers = (
+            outputs["top_values"],
+            outputs["top_ids"],
+            outputs["log_normalizer"],
+        )
         return [
             Candidates(found[0, i].tolist(), values[0, i].tolist(), float(normalizers[0, i, 0]))
             for i in range(keep)
@@ -105,7 +109,6 @@ class NativeDecoder:
         total = self.length + len(ids)
         feeds = {
             "input_ids": np.asarray([ids], np.int64),
-            # The cache's arrays may be longer than what is valid in them; the mask tells what is.
             "attention_mask": np.ones((1, total), np.int64),
             "logits_to_keep": np.arange(len(ids) - keep, len(ids), dtype=np.int64),
             "top_k": np.asarray([top_k], np.int64),
@@ -124,6 +127,9 @@ class NativeDecoder:
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"the cache holds {self.length} tokens, and cannot keep {length}")
+        # An array longer than what is valid in it is a cache of fixed size to GroupQueryAttention, which
+        # ONNX Runtime 1.32 refuses to grow (1.30 does not).
+        self._past = {n: np.ascontiguousarray(past[:, :, :length]) for n, past in self._past.items()}
         self.length = length
 
     async def release(self) -> None:

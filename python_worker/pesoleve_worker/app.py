@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -174,14 +175,14 @@ class App:
         """Open the model on the next device, or raise ``error`` when there is none."""
         if not running.later_devices:
             raise error
-        try:
+        self._running = None  # whatever happens now, not this
+        with contextlib.suppress(SessionError):  # what failed need not be able to let go
             await running.chat.decoder.release()
-        except SessionError:
-            pass  # what failed need not be able to let go
         opened, loaded = await _open_first(running.load, running.later_devices)
         assert isinstance(opened, _Talking)
         running.device = loaded.device
         running.later_devices = opened.later_devices
+        self._running = running
         return opened.chat.decoder
 
     async def _release(self) -> None:

@@ -86,7 +86,7 @@ class Decoder(Protocol):
             keep: 1 to len(ids).
 
         Raises:
-            SessionError: ``run_failed``, with the runtime's own words; the cache is then not to be used.
+            SessionError: ``run_failed``, with the runtime's own words; the cache is then of no use.
         """
         ...
 

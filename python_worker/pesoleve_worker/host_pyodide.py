@@ -11,17 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14, in the page
-from js import Object, Uint8Array
+from js import Object
 from pyodide.ffi import JsException, to_js
 
 from .app import App
-from .catalog import ROLES, Model, Role, TextGeneration, parse
-from .errors import DownloadError, InputError, PesoLeveError, SessionError, WorkerError, report
+from .catalog import Model, Role, TextGeneration, parse
+from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
 from .host import Candidates, Tensor
 from .pipelines.text_generation import Message, Render
-
-CHUNK = 1 << 20
 
 
 class PyodideTensor:
@@ -115,37 +112,6 @@ class PyodideTokenizer:
         return str(self._decode(to_js(list(ids))))
 
 
-def decode(codec: str, wire: Any, decoded_bytes: int) -> Any:
-    """Return ``wire`` (a JS Uint8Array) decoded, as a JS Uint8Array of ``decoded_bytes``.
-
-    A mebibyte at a time, so that no second whole copy lives in Python's memory.
-
-    Raises:
-        DownloadError: ``file_truncated`` when it decodes to another length or not at all.
-    """
-    if codec == "identity":
-        return wire
-    decoded = Uint8Array.new(decoded_bytes)
-    decompressor = zstd.ZstdDecompressor()
-    written = 0
-    try:
-        for start in range(0, wire.length, CHUNK):
-            piece = decompressor.decompress(
-                wire.subarray(start, min(start + CHUNK, wire.length)).to_bytes()
-            )
-            if written + len(piece) > decoded_bytes:
-                break
-            decoded.subarray(written, written + len(piece)).assign(piece)
-            written += len(piece)
-    except zstd.ZstdError as error:
-        raise DownloadError("file_truncated", f"zstd cannot decode the file: {error}") from error
-    if written != decoded_bytes or not decompressor.eof:
-        raise DownloadError(
-            "file_truncated", f"the file decodes to {written} bytes, not {decoded_bytes}"
-        )
-    return decoded
-
-
 class Worker:
     """Answers the page's messages. Every method takes and returns what ``postMessage`` can carry."""
 
@@ -157,19 +123,11 @@ class Worker:
         del request
         model = parse(Model, json.loads(payload.model))
         dtype, devices = str(payload.dtype), list(payload.devices)
-        payload.onStage("decode")
-        wire = {str(path): content for path, content in Object.entries(payload.files)}
-        files: dict[str, Any] = {}
+        files = {str(path): content for path, content in Object.entries(payload.files)}
 
         def content(device: str, role: Role) -> Any:
-            """Each file is decoded once; several devices share most of them."""
-            file = model.files_for(device, dtype)[role]
-            if file.path not in files:
-                files[file.path] = decode(file.codec, wire.pop(file.path), file.decoded_bytes)
-            return files[file.path]
+            return files[model.files_for(device, dtype)[role].path]
 
-        for role in ROLES:
-            content(devices[0], role)
         tokenizer = PyodideTokenizer(self._host.openTokenizer(content(devices[0], "tokenizer")))
         render = None
         if isinstance(model.pipeline, TextGeneration):

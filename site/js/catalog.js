@@ -65,6 +65,22 @@ export function checkCatalog(value) {
   return catalog.models;
 }
 
+/**
+ * @param {string} id
+ * @param {string} [url] of the catalog
+ * @returns {Promise<Model>}
+ * @throws {PesoLeveError} model_unknown, and what fetching the catalog throws
+ */
+export async function findModel(id, url) {
+  const models = await fetchCatalog(url);
+  const model = models.find((candidate) => candidate.id === id);
+  if (model === undefined) {
+    const known = models.map((candidate) => candidate.id).join(', ') || 'none';
+    throw new PesoLeveError('model_unknown', `The catalog has no model '${id}'; it has: ${known}.`);
+  }
+  return model;
+}
+
 /** @param {Model} model */
 function checkModel(model) {
   if (typeof model?.id !== 'string') throw invalid('a model has no id');

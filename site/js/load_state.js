@@ -48,7 +48,10 @@ export class LoadProgress {
       const key = `${stage}/${file}`;
       this.files.set(key, Math.max(loaded, this.files.get(key) ?? 0));
     } else {
-      this.statuses.set(stage, loaded < total || (stage === 'session' && phase !== 'session') ? 'under_way' : 'done');
+      this.statuses.set(
+        stage,
+        loaded < total || (stage === 'session' && phase !== 'session') ? 'under_way' : 'done',
+      );
     }
   }
 

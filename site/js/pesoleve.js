@@ -8,12 +8,11 @@
 //   const chat = await load('smollm2-135m-instruct');
 //   for await (const { text } of chat.generate([{ role: 'user', content: 'Hi!' }])) show(text);
 
-import { DEFAULT_CATALOG, fetchCatalog, filesFor } from './catalog.js';
+import { fetchCatalog, findModel } from './catalog.js';
 import { chooseDevice } from './device.js';
-import { download } from './download.js';
-import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
+import { PesoLeveError } from './errors.js';
 import { planDownload } from './plan.js';
-import { WorkerClient } from './worker_client.js';
+import { start } from './start.js';
 
 export { PesoLeveError } from './errors.js';
 
@@ -102,67 +101,9 @@ export async function load(id, options = {}) {
   return new Model(client, entry, stats, options);
 }
 
-/** @param {string} id @param {LoadOptions} options */
-async function start(id, options) {
-  const { device = 'auto', catalogUrl = DEFAULT_CATALOG, onProgress = () => {}, signal } = options;
-  if (signal?.aborted) throw aborted();
-  const begun = performance.now();
-  const [entry, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
-  const dtype = options.dtype ?? entry.default_dtype;
-  const files = new Set(choice.devices.flatMap((name) => filesFor(entry, name, dtype)));
-  const stop = new AbortController();
-  const stopping = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const client = new WorkerClient();
-  const giveUp = () => client.kill(aborted());
-  signal?.addEventListener('abort', giveUp);
-  try {
-    const { build, threads } = choice;
-    const [init, ...fetched] = await Promise.all([
-      /** @type {Promise<{seconds: Record<string, number>}>} */ (
-        client.request('init', { build, threads }, { onProgress })
-      ),
-      ...[...files].map((file) => {
-        const phase = /** @type {Progress['phase']} */ (file.role);
-        const onBytes = (/** @type {number} */ loaded) =>
-          onProgress({ phase, file: file.path, loaded, total: file.bytes });
-        return download(new URL(file.path, catalogUrl).href, file, { signal: stopping, onBytes });
-      }),
-    ]);
-    const downloadSeconds =
-      Math.max(...fetched.map((f) => f.downloaded.start + f.downloaded.seconds)) - begun / 1000;
-    /** @type {LoadResult} */
-    const result = await client.request(
-      'load',
-      {
-        model: JSON.stringify(entry),
-        dtype,
-        devices: choice.devices,
-        files: Object.fromEntries(fetched.map((f) => [f.downloaded.path, f.content])),
-      },
-      { onProgress, transfer: fetched.map((f) => f.content.buffer) },
-    );
-    const modelFiles = fetched.map((f) => f.downloaded);
-    const stats = measure(entry, dtype, choice, modelFiles, result);
-    stats.seconds = {
-      download: downloadSeconds,
-      ...init.seconds,
-      ...result.seconds,
-      total: (performance.now() - begun) / 1000,
-    };
-    return { client, entry, stats };
-  } catch (error) {
-    stop.abort(); // one failure stops what else is under way
-    const known = signal?.aborted ? aborted() : asPesoLeveError(error);
-    client.kill(known);
-    throw known;
-  } finally {
-    signal?.removeEventListener('abort', giveUp);
-  }
-}
-
 /** A model that is ready to run, in a worker of its own. */
 export class Model {
-  /** @param {WorkerClient} client @param {CatalogModel} entry @param {Stats} stats @param {LoadOptions} options */
+  /** @param {import('./worker_client.js').WorkerClient} client @param {CatalogModel} entry @param {Stats} stats @param {LoadOptions} options */
   constructor(client, entry, stats, options) {
     this.client = client;
     this.entry = entry;
@@ -199,7 +140,11 @@ export class Model {
     const leave = new AbortController();
     /** @type {ReadableStreamDefaultController<import('./protocol.js').Piece>} */
     let pieces;
-    const stream = new ReadableStream({ start: (controller) => void (pieces = controller) });
+    const stream = new ReadableStream({
+      start(controller) {
+        pieces = controller;
+      },
+    });
     const known = Object.entries(options).filter(([, value]) => value !== undefined);
     /** @type {Promise<import('./protocol.js').GenerateResult>} */
     const answer = this.client.request(
@@ -243,51 +188,4 @@ export class Model {
 /** @param {import('./protocol.js').GenerateResult} result @returns {Generation} */
 function summarize({ text, token_ids, log_probabilities, timings, ...counts }) {
   return { ...counts, generated_tokens: token_ids.length, seconds: timings };
-}
-
-/** @param {string} id @param {string} [catalogUrl] */
-async function findModel(id, catalogUrl) {
-  const models = await fetchCatalog(catalogUrl);
-  const entry = models.find((model) => model.id === id);
-  if (entry === undefined) {
-    const known = models.map((model) => model.id).join(', ') || 'none';
-    throw new PesoLeveError('model_unknown', `The catalog has no model '${id}'; it has: ${known}.`);
-  }
-  return entry;
-}
-
-/**
- * @param {CatalogModel} entry
- * @param {string} dtype
- * @param {DeviceChoice} choice
- * @param {import('./download.js').Downloaded[]} modelFiles
- * @param {LoadResult} result
- * @returns {Stats}
- */
-function measure(entry, dtype, choice, modelFiles, result) {
-  const others = result.fetched.map(({ url, ...times }) => {
-    const path = new URL(url).pathname;
-    const folder = /\/vendor\/([^/]+)\//.exec(path)?.[1];
-    const role = folder === 'pyodide' ? 'python' : folder === undefined ? 'page' : 'runtime';
-    return { role, path: path.split('/').slice(-2).join('/'), ...times };
-  });
-  const files = [...modelFiles, ...others];
-  const sum = (/** @type {{bytes: number}[]} */ rows) =>
-    rows.reduce((total, row) => total + row.bytes, 0);
-  const { python, runtime } = result.memory;
-  return {
-    id: entry.id,
-    dtype,
-    device: result.device,
-    choice,
-    rejected: result.rejected,
-    threads: choice.threads,
-    canaryDifference: result.canary_difference,
-    files,
-    bytes: { model: sum(modelFiles), total: sum(files) },
-    seconds: {},
-    memory: { python, runtime, total: python + runtime },
-    runs: [],
-    generations: [],
-  };
 }

@@ -57,6 +57,7 @@ export async function planDownload(model, dtype, choice) {
   const runtime =
     sum(RUNTIME_FILES[choice.build].map((name) => `onnxruntime/${name}`)) +
     sum(inFolder('tokenizers')) +
+    sum(inFolder('zstd')) +
     (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
   const python = sum(inFolder('pyodide'));
   return { model: bytes, runtime, python, total: bytes + runtime + python };

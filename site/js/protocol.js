@@ -23,8 +23,14 @@ export const VERSION = 1;
  *   model: string,
  *   dtype: string,
  *   devices: string[],
- *   files: Record<string, Uint8Array>,
- * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by path, as they travelled.
+ *   files: Record<string, Uint8Array | Weights>,
+ * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by path, decoded.
+ * @typedef {{wire: Uint8Array, codec: string, decodedBytes: number,
+ *   layout?: string, keepPlanes?: boolean}} DecodePayload  the last two for `expand`
+ * @typedef {{content: Uint8Array, seconds: Record<string, number>, fetched: FetchedFile[]}} Decoded
+ * @typedef {Weights & Omit<Decoded, 'content'>} Expanded
+ * @typedef {{files: {path: string, data: Uint8Array}[] | null, planes: Uint8Array | null}} Weights
+ *   A decoder's weights, expanded for the first device, and as they travelled if there are others.
  * @typedef {{inputs: unknown}} RunPayload
  * @typedef {{messages: unknown, options: object}} GeneratePayload
  *

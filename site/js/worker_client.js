@@ -4,6 +4,7 @@ import { aborted, PesoLeveError } from './errors.js';
 import { VERSION } from './protocol.js';
 
 const WORKER_URL = new URL('../worker/worker.js', import.meta.url);
+export const DECODE_WORKER_URL = new URL('../worker/decode_worker.js', import.meta.url);
 
 /** How long a cancelled request may take to stop before the worker is given up. */
 const CANCEL_GRACE_MS = 5000;
@@ -18,13 +19,14 @@ const CANCEL_GRACE_MS = 5000;
  */
 
 export class WorkerClient {
-  constructor() {
+  /** @param {URL} [url] */
+  constructor(url = WORKER_URL) {
     /** @type {Map<number, Pending>} */
     this.pending = new Map();
     this.nextId = 1;
     /** @type {PesoLeveError | null} why the worker takes no more requests */
     this.dead = null;
-    this.worker = new Worker(WORKER_URL, { type: 'module' });
+    this.worker = new Worker(url, { type: 'module' });
     this.worker.addEventListener('message', ({ data }) => this.receive(data));
     this.worker.addEventListener('error', (event) => {
       event.preventDefault();
@@ -37,7 +39,7 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'load' | 'run' | 'generate' | 'unload'} type
+   * @param {'init' | 'load' | 'run' | 'generate' | 'unload' | 'decode' | 'expand'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does

@@ -51,7 +51,10 @@ export function dequantize({ blocks, q, scale, minimum }) {
         out[at++] = d * ((pair >> 4) - zero) + m;
       }
     } else {
-      while (at < end) out[at++] = d * (/** @type {number} */ (q[read++]) - zero) + m;
+      while (at < end) {
+        const level = /** @type {number} */ (q[read++]);
+        out[at++] = d * (level - zero) + m;
+      }
     }
   }
   return out;

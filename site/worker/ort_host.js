@@ -3,7 +3,9 @@
 
 import { openChatTemplate } from './chat_template.js';
 import { DecoderHost } from './decoder_host.js';
+import { WasmDecoder } from './decoder_wasm.js';
 import { expand } from './expand.js';
+import { ortModule } from './ort_module.mjs';
 import { loadTokenizers } from './tokenizer_host.js';
 
 /**
@@ -15,6 +17,7 @@ import { loadTokenizers } from './tokenizer_host.js';
  */
 
 const VENDORED = new URL('../vendor/onnxruntime/', import.meta.url).href;
+const WASM_MODULE = new URL('./ort_module.mjs', import.meta.url).href;
 
 /** @type {Record<Build, {module: string, binary: string}>} */
 const BUILDS = {
@@ -38,7 +41,7 @@ async function startRuntime(build, threads) {
   ort.env.logLevel = 'error';
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = {
-    mjs: `${VENDORED}${binary}.mjs`,
+    mjs: build === 'wasm' ? WASM_MODULE : `${VENDORED}${binary}.mjs`,
     wasm: `${VENDORED}${binary}.wasm`,
   };
   const identity = Uint8Array.from(atob(IDENTITY_MODEL), (char) => char.charCodeAt(0));
@@ -49,7 +52,10 @@ async function startRuntime(build, threads) {
 
 /** @param {[number, number, number]} kvShape @returns {Record<string, 'gpu-buffer'>} */
 function keptOnGpu([layers]) {
-  const names = Array.from({ length: layers }, (_, i) => [`present.${i}.key`, `present.${i}.value`]);
+  const names = Array.from({ length: layers }, (_, i) => [
+    `present.${i}.key`,
+    `present.${i}.value`,
+  ]);
   return Object.fromEntries(names.flat().map((name) => [name, 'gpu-buffer']));
 }
 
@@ -97,22 +103,30 @@ export class OrtHost {
   /**
    * @param {string} device
    * @param {Uint8Array} graph
-   * @param {Uint8Array} planes
+   * @param {import('../js/protocol.js').Weights} weights what is expanded is used once, and dropped
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
    * @param {(stage: string) => void} begin
-   * @returns {Promise<DecoderHost>}
+   * @returns {Promise<DecoderHost | WasmDecoder>}
    */
-  async openDecoder(device, graph, planes, layout, config, kvShape, begin) {
-    begin('expand');
-    const files = expand(planes, layout);
-    begin('session');
+  async openDecoder(device, graph, weights, layout, config, kvShape, begin) {
+    let { files } = weights;
+    weights.files = null;
+    if (files === null) {
+      begin('expand');
+      if (weights.planes === null) throw new Error(`the weights for ${device} are gone`);
+      files = expand(weights.planes, layout);
+      begin('session');
+    }
     const session = await this.create(device, graph, files, {
       extra: config,
       ...(device === 'webgpu' ? { preferredOutputLocation: keptOnGpu(kvShape) } : {}),
     });
-    return new DecoderHost(this.ort, session, [kvShape[1], kvShape[2]]);
+    const [, heads, size] = kvShape;
+    return device === 'wasm'
+      ? new WasmDecoder(ortModule(), session, [heads, size])
+      : new DecoderHost(this.ort, session, [heads, size]);
   }
 
   /**

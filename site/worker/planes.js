@@ -79,15 +79,16 @@ function widen(plane, dtype) {
   if (dtype === 'F16') {
     const table = halves();
     for (let i = 0; i < count; i++) {
-      wide[i] = /** @type {number} */ (
-        table[(/** @type {number} */ (plane[i]) << 8) | /** @type {number} */ (plane[count + i])]
-      );
+      const high = /** @type {number} */ (plane[i]);
+      const low = /** @type {number} */ (plane[count + i]);
+      wide[i] = /** @type {number} */ (table[(high << 8) | low]);
     }
     return wide;
   }
   const bytes = new Uint8Array(wide.buffer);
   for (let part = 0; part < 4; part++) {
-    for (let i = 0; i < count; i++) bytes[4 * i + 3 - part] = /** @type {number} */ (plane[part * count + i]);
+    for (let i = 0; i < count; i++)
+      bytes[4 * i + 3 - part] = /** @type {number} */ (plane[part * count + i]);
   }
   return wide;
 }

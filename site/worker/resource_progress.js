@@ -9,6 +9,7 @@ const PHASES = {
   onnxruntime: 'runtime',
   tokenizers: 'runtime',
   jinja: 'runtime',
+  zstd: 'runtime',
 };
 
 /** @param {string} url @returns {Phase | undefined} */

@@ -33,7 +33,10 @@ function openTokenizer(Tokenizer, json) {
       return tokenizer.encode(spaced, { add_special_tokens: special }).ids;
     },
     decode(ids) {
-      return tokenizer.decode(ids, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+      return tokenizer.decode(ids, {
+        skip_special_tokens: true,
+        clean_up_tokenization_spaces: false,
+      });
     },
   };
 }

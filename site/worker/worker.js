@@ -60,8 +60,11 @@ async function ask(message) {
   const stages = host.watchStages(report);
   const answer = await python.call(type, id, message.payload, {
     onStage: stages.begin,
-    onToken: (/** @type {string} */ text, /** @type {number[]} */ token_ids, /** @type {number[]} */ log_probabilities) =>
-      post({ v: VERSION, id, type: 'token', text, token_ids, log_probabilities }),
+    onToken: (
+      /** @type {string} */ text,
+      /** @type {number[]} */ token_ids,
+      /** @type {number[]} */ log_probabilities,
+    ) => post({ v: VERSION, id, type: 'token', text, token_ids, log_probabilities }),
     onPrefill: (/** @type {number} */ loaded, /** @type {number} */ total) =>
       report({ phase: 'prefill', file: '', loaded, total }),
   });

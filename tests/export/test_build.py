@@ -12,7 +12,7 @@ from pesoleve.entry import wire_bytes
 from pesoleve.errors import ExportError, QualityError, SourceError
 from pesoleve.pack import unpack
 from pesoleve.stages import Stages
-from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, Shape, to_dict
+from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, Pipeline, Shape, to_dict
 from tests.export.sources.damage import copy_of, cut, shard
 from tests.export.workshop import Work, Workshop
 from tests.tiny_bert import HEADS, HIDDEN, LAYERS, POSITIONS, vocabulary
@@ -25,9 +25,10 @@ def test_the_entry_is_valid_and_tells_the_models_shape(first_build: Work) -> Non
     catalog = Catalog(SCHEMA_VERSION, [model])
     assert validate(json.loads(json.dumps(to_dict(catalog))), "built") == catalog
     assert model.shape == Shape(
-        "bert", LAYERS, HIDDEN, HEADS, HEADS, 2 * HIDDEN, len(vocabulary()), POSITIONS
+        "bert", LAYERS, HIDDEN, HEADS, HEADS, HIDDEN // HEADS, 2 * HIDDEN, len(vocabulary()), POSITIONS
     )
     assert model.weight_class == "straw"
+    assert isinstance(model.pipeline, Pipeline)
     assert (model.pipeline.max_length, model.pipeline.dimensions) == (24, HIDDEN)
     assert (model.source.kind, model.source.locator) == ("directory", "tiny-bert")
 

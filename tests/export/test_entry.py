@@ -35,7 +35,9 @@ BOUNDS = (
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    return load_recipe(str(write_recipe(tmp_path / "recipe.toml", "model", *BOUNDS)))
+    loaded = load_recipe(str(write_recipe(tmp_path / "recipe.toml", "model", *BOUNDS)))
+    assert isinstance(loaded, Recipe)
+    return loaded
 
 
 def measured(value: float, reference: float = 0.82, cosine: float = 1.0) -> Measured:

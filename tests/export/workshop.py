@@ -30,7 +30,9 @@ class Workshop:
         self._root = root
 
     def recipe(self, *changes: Change) -> Recipe:
-        return load_recipe(str(write_recipe(self._root / "recipe.toml", self.model, *changes)))
+        recipe = load_recipe(str(write_recipe(self._root / "recipe.toml", self.model, *changes)))
+        assert isinstance(recipe, Recipe)
+        return recipe
 
     def build(self, *changes: Change) -> Work:
         """Build the recipe with ``changes`` made to its text."""

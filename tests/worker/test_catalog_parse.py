@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pesoleve_worker.catalog import Catalog, Model, parse, to_dict
+from pesoleve_worker.catalog import Catalog, Model, TextGeneration, parse, to_dict
 from pesoleve_worker.errors import CatalogError
 from tests.sample_entry import sample_model
 
@@ -49,6 +50,27 @@ def test_a_catalog_survives_json(model: Model) -> None:
     assert parse(Catalog, json.loads(json.dumps(to_dict(catalog)))) == catalog
 
 
+def talking(entry: dict[str, Any]) -> dict[str, Any]:
+    pipeline = TextGeneration(2048, "{{ messages }}", "<s>", "</s>", [2, 3])
+    return {**entry, "task": "text_generation", "pipeline": asdict(pipeline)}
+
+
+def test_a_model_that_talks_survives_json(entry: dict[str, Any]) -> None:
+    model = parse(Model, talking(entry))
+    assert model.pipeline == TextGeneration(2048, "{{ messages }}", "<s>", "</s>", [2, 3])
+    assert to_dict(model) == talking(entry)
+
+
+def test_a_pipeline_is_told_apart_and_its_wrong_key_named(entry: dict[str, Any]) -> None:
+    talks = talking(entry)
+    talks["pipeline"]["voice"] = "loud"
+    assert refusal(talks) == "model.pipeline has unknown voice"
+    entry["pipeline"]["voice"] = "loud"
+    assert refusal(entry) == "model.pipeline has unknown voice"
+    entry["pipeline"] = {}
+    assert refusal(entry) == "model.pipeline lacks max_length, output, dimensions"
+
+
 def test_a_whole_number_is_taken_where_a_fraction_may_be(entry: dict[str, Any]) -> None:
     entry["canary"]["tolerance"] = 1
     tolerance = parse(Model, entry).canary.tolerance
@@ -76,7 +98,7 @@ def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     ("path", "value", "place", "expected"),
     [
         (("id",), 3, "model.id", "str"),
-        (("task",), "translation", "model.task", "one of feature_extraction"),
+        (("task",), "translation", "model.task", "one of feature_extraction, text_generation"),
         (("title",), "Sample", "model.title", "an object"),
         (("title", "en"), None, "model.title.en", "str"),
         (("lineage",), {}, "model.lineage", "a list"),

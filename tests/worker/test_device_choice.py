@@ -78,8 +78,8 @@ async def test_a_dtype_without_a_canary_is_refused_and_its_session_released(clie
 
 @scene
 async def test_a_session_is_released_whatever_goes_wrong_while_warming_up(client: Client) -> None:
-    def breaks(text: str) -> list[int]:
-        raise RuntimeError(f"the tokenizer broke on {text!r}")
+    def breaks(text: str, special: bool = True) -> list[int]:
+        raise RuntimeError(f"the tokenizer broke on {text!r}, {special}")
 
     client.tokenizer.encode = breaks  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):

@@ -68,6 +68,7 @@ def test_bert_names() -> None:
         hidden=384,
         heads=12,
         kv_heads=12,
+        head_size=32,
         intermediate=1536,
         vocabulary=30522,
         context=512,
@@ -81,10 +82,22 @@ def test_distilbert_names() -> None:
         hidden=768,
         heads=12,
         kv_heads=12,
+        head_size=64,
         intermediate=3072,
         vocabulary=30522,
         context=512,
     )
+
+
+def test_a_head_size_of_its_own_is_kept() -> None:
+    assert shape_from_config({**BERT, "head_dim": 256}).head_size == 256
+    assert shape_from_config({**BERT, "head_dim": None}).head_size == 32
+
+
+@pytest.mark.parametrize("value", ["64", 64.0, True, -64])
+def test_a_head_size_that_is_no_count_is_named(value: object) -> None:
+    with pytest.raises(ValueError, match="head_dim"):
+        shape_from_config({**BERT, "head_dim": value})
 
 
 def test_grouped_queries_keep_their_own_head_count() -> None:

@@ -35,6 +35,7 @@ HIDDEN = "hidden_states"
 TABLE = "model.embed_tokens.weight"
 HEAD = "lm_head.MatMul.weight"
 ROTARY = ("cos_cache", "sin_cache")
+EMBEDDING_SCALE = "/model/embed_tokens/Mul"
 FAMILIES = ("llama", "gemma3_text")
 """transformers' ``model_type`` of the decoders whose graphs are tested here."""
 
@@ -81,6 +82,7 @@ def build_decoder(model_directory: Path) -> onnx.ModelProto:
         model = onnx.load(Path(temporary) / GRAPH)
     config = AutoConfig.from_pretrained(model_directory).to_dict()
     _rotary_from_formula(model, config)
+    _exact_embedding_scale(model, config["hidden_size"])
     _add_head(model, None if config["tie_word_embeddings"] else _untied_head(model_directory))
     return model
 
@@ -150,6 +152,16 @@ def _add_head(model: onnx.ModelProto, untied: np.ndarray | None) -> None:
 def _transpose_weight(node: onnx.NodeProto) -> None:
     node.op_type, node.domain = "FusedMatMul", "com.microsoft"
     node.attribute.append(helper.make_attribute("transB", 1))
+
+
+def _exact_embedding_scale(model: onnx.ModelProto, hidden: int) -> None:
+    """Gemma multiplies its embeddings by √hidden; the builder has that to two decimals only."""
+    graph = model.graph
+    for node in graph.node:
+        if node.op_type == "Mul" and node.name == EMBEDDING_SCALE:
+            node.input[1] = f"{EMBEDDING_SCALE}/root"
+            root = np.array(hidden**0.5, np.float32)
+            graph.initializer.append(numpy_helper.from_array(root, node.input[1]))
 
 
 def _rotary_from_formula(model: onnx.ModelProto, config: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
         if node.op_type == "FusedMatMul" and node.input[1] in packed:
             nodes += _matmul_in_blocks(node, node.input[1], packed[node.input[1]], graph)
         elif node.op_type == "Gather" and node.input[0] == TABLE and TABLE in packed:
-            nodes.append(_gather_in_blocks(node, packed[TABLE]))
+            nodes += _gather_in_blocks(node, packed[TABLE], graph)
         else:
             nodes.append(node)
     del graph.node[:]
@@ -157,15 +157,38 @@ def _matmul_in_blocks(
     ]
 
 
-def _gather_in_blocks(node: onnx.NodeProto, tensor: BlockTensor) -> onnx.NodeProto:
-    return helper.make_node(
-        "GatherBlockQuantized",
-        [f"{TABLE}.q", node.input[1], f"{TABLE}.scale", f"{TABLE}.zero"],
-        list(node.output),
-        node.name,
-        domain="com.microsoft",
-        gather_axis=0,
-        quantize_axis=1,
-        block_size=tensor.block,
-        bits=tensor.bits,
-    )
+def _gather_in_blocks(
+    node: onnx.NodeProto, tensor: BlockTensor, graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    """Look rows up in the very planes that the head multiplies with: (V, K / block, block).
+
+    The head's zeros share a byte where they have four bits; here each wants a byte of its own. All are
+    alike, so the first will do.
+    """
+    rows, columns = tensor.q.shape
+    groups = columns // tensor.block
+    for label, value in (
+        ("table_scales", [rows, groups, 1]),
+        ("table_zeros", [[0]] * groups),
+        ("table_row", [0, 0, columns]),
+    ):
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), label))
+    scale, zero, found = f"{TABLE}.scale3", f"{TABLE}.zero3", f"{node.name}/blocks"
+    return [
+        helper.make_node("Reshape", [f"{TABLE}.scale", "table_scales"], [scale], f"{node.name}/Scale"),
+        helper.make_node(
+            "Gather", [f"{TABLE}.zero", "table_zeros"], [zero], f"{node.name}/Zero", axis=1
+        ),
+        helper.make_node(
+            "GatherBlockQuantized",
+            [f"{TABLE}.q", node.input[1], scale, zero],
+            [found],
+            f"{node.name}/NBits",
+            domain="com.microsoft",
+            gather_axis=0,
+            quantize_axis=2,
+            block_size=tensor.block,
+            bits=tensor.bits,
+        ),
+        helper.make_node("Reshape", [found, "table_row"], list(node.output), f"{node.name}/Row"),
+    ]

@@ -27,7 +27,8 @@ class TextQuality:
 
 def windows(ids: list[int], tokens: int, window: int) -> list[list[int]]:
     """Cut the first ``tokens`` ids into windows, each judged without what came before it."""
-    return [ids[start : start + window] for start in range(0, tokens, window)]
+    judged = ids[:tokens]
+    return [judged[start : start + window] for start in range(0, len(judged), window)]
 
 
 def reference_logits(model_directory: Path) -> Logits:

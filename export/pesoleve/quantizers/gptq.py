@@ -20,6 +20,9 @@ from .rtn import fit_blocks, in_blocks, plane_bits, round_levels
 PANEL = 64
 """Columns whose errors are gathered before the rest of the matrix is touched."""
 
+RIDGE = 0.05
+"""Part of the mean diagonal that keeps ``follow_source`` from fitting the calibration text alone."""
+
 
 def quantize_gptq(
     weight: Float,
@@ -94,6 +97,24 @@ def inverse_factor(hessian: npt.NDArray[np.floating], damping: float) -> Float:
     damped[np.diag_indices_from(damped)] += damping * power if power > 0 else 1.0
     inverse = np.linalg.inv(damped)
     return np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float32)
+
+
+def follow_source(
+    weight: Float,
+    hessian: npt.NDArray[np.floating],
+    drift: npt.NDArray[np.floating],
+    strength: float,
+) -> Float:
+    """Return the weights that give from inputs x what ``weight`` (N, K) gives from the source's x'.
+
+    Args:
+        hessian: E[x xᵀ], (K, K).
+        drift: E[(x' - x) xᵀ], (K, K).
+        strength: 1 for (regularized) least squares, 0 for ``weight`` as it is.
+    """
+    ridge = RIDGE * np.diag(hessian).mean() * np.eye(len(hessian))
+    change = np.linalg.solve(hessian + ridge, drift.T).T
+    return (weight + strength * (weight @ change)).astype(np.float32)
 
 
 def output_error(weight: Float, other: Float, hessian: npt.NDArray[np.floating]) -> float:

@@ -55,8 +55,8 @@ NAMES = {
 }
 """By architecture, GGUF's name of a tensor and transformers'."""
 
-IGNORED = ("rope_freqs",)
-"""Tensors that repeat what the configuration says."""
+ROPE_SCALING = ("rope_freqs.weight", "rope.scaling.factor", "rope.scaling.type")
+"""What tells that angles are not by the plain formula: a tensor of factors, or a setting."""
 
 CONFIG_KEYS = {
     "context_length": "max_position_embeddings",
@@ -116,7 +116,8 @@ class GgufFile:
                 f"{path} is of architecture {self.architecture!r}; there are: {', '.join(NAMES)}"
             )
         self.config = self._config()
-        self.tensors = dict(self._read(tensor) for tensor in self._reader.tensors if _wanted(tensor))
+        self._refuse_scaling()
+        self.tensors = dict(self._read(tensor) for tensor in self._reader.tensors)
         if "lm_head.weight" in self.tensors:
             self.config["tie_word_embeddings"] = False
 
@@ -152,6 +153,15 @@ class GgufFile:
             config["hidden_activation"] = "gelu_pytorch_tanh"
         return config
 
+    def _refuse_scaling(self) -> None:
+        """As Llama 3.1 and the larger Gemma 3 have it: the decoder's graph would be wrong."""
+        named = {tensor.name for tensor in self._reader.tensors}
+        for name in ROPE_SCALING:
+            if name in named or self.metadata.get(f"{self.architecture}.{name}") not in (None, "none"):
+                raise SourceError(
+                    f"{self.path} scales its rotary embedding ({name}); that is not supported"
+                )
+
     def _read(self, tensor: Any) -> tuple[str, GgufTensor]:
         kind = tensor.tensor_type.name
         if kind not in TYPES:
@@ -172,10 +182,6 @@ class GgufFile:
             order = _unpermuted(len(raw), int(self.config[key]))
         norm = self.architecture == "gemma3" and "norm" in stem
         return name, GgufTensor(kind, raw, order, -1.0 if norm else 0.0)
-
-
-def _wanted(tensor: Any) -> bool:
-    return tensor.name.split(".")[0] not in IGNORED
 
 
 def _unpermuted(rows: int, heads: int) -> npt.NDArray[np.intp]:

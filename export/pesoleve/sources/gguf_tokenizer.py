@@ -87,7 +87,8 @@ def _byte_level_bpe(metadata: Mapping[str, Any], path: Path) -> Tokenizer:
         )
     vocabulary = {token: index for index, token in enumerate(metadata["tokenizer.ggml.tokens"])}
     merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    # As llama.cpp has it: a word of Llama 3 that is a token is that token, whatever its merges say.
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=name == "llama-bpe"))
     tokenizer.pre_tokenizer = PRE_TOKENIZERS[name]()
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..host import Tokenizer
 from .conversation import Conversation
 from .prompt_lookup import MOST_PROPOSED, PromptLookup
-from .sampler import choose
+from .sampler import Chosen, choose
 from .settings import GenerationSettings, candidate_count
 from .stopping import FinishReason
 from .transcript import OnToken, Transcript
@@ -54,6 +54,7 @@ async def generate(
     eos_token_ids: Collection[int],
     context: int,
     on_token: OnToken,
+    told: Sequence[Chosen] = (),
     check_cancelled: Callable[[], None] = lambda: None,
     on_prefill: Callable[[int, int], None] = lambda _done, _total: None,
     clock: Callable[[], float] = time.perf_counter,
@@ -64,6 +65,8 @@ async def generate(
         prompt_ids: the ids of the whole conversation; what of it the cache holds is not fed again.
         context: the most tokens the cache may hold. The last token generated is never fed.
         on_token: called whenever text is finished, and at the end if anything was not told.
+        told: the answer's beginning, which ``on_token`` was told of before a failure. What follows is
+            as if there had been none.
         check_cancelled: called before every chunk of the prompt and every token; raises to stop, and
             ``conversation`` can go on from there.
         on_prefill: called after every chunk of the prompt with (tokens fed, tokens to feed).
@@ -78,15 +81,20 @@ async def generate(
     if len(prompt_ids) >= context:
         message = f"the prompt has {len(prompt_ids)} tokens; the context of {context} takes one less"
         raise InputError("prompt_too_long", message)
-    seen = set(prompt_ids)
+    ids = [*prompt_ids, *(chosen.token_id for chosen in told)]
+    seen = set(ids)
     rng = random.Random(settings.seed)
+    if not settings.greedy:
+        for _ in told:
+            rng.random()  # each was drawn with one
     # A guess is checked against the one likeliest token: sampling has none.
-    lookup = PromptLookup(prompt_ids) if settings.prompt_lookup and settings.greedy else None
+    lookup = PromptLookup(ids) if settings.prompt_lookup and settings.greedy else None
     transcript = Transcript(tokenizer, settings, eos_token_ids, on_token)
+    transcript.replay(told)
 
     started = clock()
     prefilled = await conversation.prefill(
-        prompt_ids,
+        ids,
         candidate_count(settings, len(seen)),
         check_cancelled=check_cancelled,
         on_prefill=on_prefill,

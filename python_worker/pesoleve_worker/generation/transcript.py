@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from ..host import Tokenizer
 from .sampler import Chosen
@@ -61,6 +61,15 @@ class Transcript:
             self.finish("length", text)
         elif text:
             self._tell(text)
+
+    def replay(self, told: Sequence[Chosen]) -> None:
+        """Take tokens that were told of before, by a transcript that was cut off, and tell nothing."""
+        for chosen in told:
+            self.token_ids.append(chosen.token_id)
+            if self._settings.log_probabilities:
+                self.log_probabilities.append(chosen.log_probability)
+            self._pieces.append(self._stops.push(self._streamer.push(chosen.token_id)))
+        self._told = len(self.token_ids)
 
     def finish(self, reason: FinishReason, text: str = "") -> None:
         """End with ``reason``; tell ``text`` and what was held back before any stop string."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..catalog import TextGeneration
 from ..errors import InputError
 from ..generation.conversation import Conversation
-from ..generation.loop import Generated, generate
+from ..generation.loop import generate
+from ..generation.sampler import Chosen
 from ..generation.settings import GenerationSettings, parse_settings
 from ..generation.trim import trim_oldest
 from ..host import Decoder, Tokenizer
@@ -25,11 +26,11 @@ OnPrefill = Callable[[int, int], None]
 
 @dataclass
 class _Answer:
-    """The answer under way: what it began from, and the ids told of it so far."""
+    """The answer under way: what it began from, and what was told of it so far."""
 
     prompt_ids: list[int]
     settings: GenerationSettings
-    told: list[int]
+    told: list[Chosen]
 
 
 class Chat:
@@ -102,36 +103,29 @@ class Chat:
     ) -> dict[str, Any]:
         answer = self._answer
         assert answer is not None
-        before = list(answer.told)
 
         def tell(text: str, ids: list[int], log_probabilities: list[float]) -> None:
-            answer.told += ids
+            answer.told += map(Chosen, ids, log_probabilities or [0.0] * len(ids))
             self._text += text
             self._ids += [i for i in ids if i not in self._pipeline.eos_token_ids]
             on_piece(text, ids, log_probabilities)
 
-        left = answer.settings.max_new_tokens - len(before)
         generated = await generate(
-            [*answer.prompt_ids, *before],
+            answer.prompt_ids,
             conversation=self._conversation,
             tokenizer=self._tokenizer,
-            settings=replace(answer.settings, max_new_tokens=left),
+            settings=answer.settings,
             eos_token_ids=self._pipeline.eos_token_ids,
             context=self._pipeline.context,
             on_token=tell,
+            told=list(answer.told),
             check_cancelled=check_cancelled,
             on_prefill=on_prefill,
         )
         if generated.finish_reason == "stop":
             self._text = ""  # the ids say more than the text
-        return self._report(generated, answer)
-
-    def _report(self, generated: Generated, answer: _Answer) -> dict[str, Any]:
-        result = asdict(generated)
-        result["token_ids"] = list(answer.told)
-        result["prompt_tokens"] = len(answer.prompt_ids)
-        result["context"] = {"used": self._conversation.length, "limit": self._pipeline.context}
-        return result
+        context = {"used": self._conversation.length, "limit": self._pipeline.context}
+        return {**asdict(generated), "context": context}
 
     def _encode(self, messages: list[Message]) -> tuple[str, list[int]]:
         text = self._render(messages)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pesoleve.blocks import BlockTensor
-from pesoleve.quantizers.gptq import inverse_factor, output_error, quantize_gptq
+from pesoleve.blocks import BlockTensor, Float
+from pesoleve.quantizers.gptq import follow_source, inverse_factor, output_error, quantize_gptq
 from pesoleve.quantizers.rtn import from_scales, quantize_rtn
 from pesoleve.quantizers.steps import rms_steps
 
@@ -58,6 +58,21 @@ def test_the_factor_is_of_the_inverse() -> None:
     damped = hessian + 0.01 * np.diag(hessian).mean() * np.eye(32)
     assert np.allclose(upper.T @ upper @ damped, np.eye(32), atol=1e-4)
     assert not np.tril(upper, -1).any()
+
+
+def test_weights_follow_the_source_s_outputs() -> None:
+    rng = np.random.default_rng(4)
+    source = rng.normal(size=(4000, 128))
+    now = source @ (np.eye(128) + 0.05 * rng.normal(size=(128, 128)) / 8)
+    hessian, drift = now.T @ now / 4000, (source - now).T @ now / 4000
+    moved = follow_source(weights(), hessian, drift, 1.0)
+
+    def error(weight: Float) -> float:
+        return float(np.square(source @ weights().T - now @ weight.T).mean())
+
+    assert error(moved) < 0.1 * error(weights())
+    assert error(follow_source(weights(), hessian, drift, 0.5)) < 0.5 * error(weights())
+    assert np.array_equal(follow_source(weights(), hessian, drift, 0.0), weights())
 
 
 def test_what_cannot_be_is_refused() -> None:

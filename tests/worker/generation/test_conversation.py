@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pesoleve_worker.errors import Cancelled, SessionError
 from pesoleve_worker.generation.conversation import PREFILL_CHUNK, Conversation
-from tests.python_worker.generation.toy_decoder import ToyDecoder, joined
+from tests.worker.generation.toy_decoder import ToyDecoder, joined
 
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pesoleve_worker.errors import Cancelled, InputError, SessionError
 from pesoleve_worker.generation.loop import Generated
 from pesoleve_worker.host import Candidates
-from tests.python_worker.generation.toy_decoder import (
+from tests.worker.generation.toy_decoder import (
     EOS,
     VOCABULARY,
     Letters,

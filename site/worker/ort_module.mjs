@@ -1,0 +1,21 @@
+// ONNX Runtime Web's own WebAssembly module, kept where a decoder can reach it.
+//
+// The runtime imports its module from `env.wasm.wasmPaths.mjs`, which names this file; this file imports
+// the real one. What is used of it (decoder_wasm.js) are the C functions that the runtime itself calls.
+
+import createModule from '../vendor/onnxruntime/ort-wasm-simd-threaded.mjs';
+
+/** @type {import('./decoder_wasm.js').OrtModule | null} */
+let created = null;
+
+/** @param {object} options */
+export default async function create(options) {
+  created = await createModule(options);
+  return created;
+}
+
+/** @returns {import('./decoder_wasm.js').OrtModule} the newest, once the runtime has started */
+export function ortModule() {
+  if (created === null) throw new Error('ONNX Runtime has not started');
+  return created;
+}
