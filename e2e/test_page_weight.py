@@ -11,7 +11,14 @@ from pesoleve_worker.catalog import Model
 
 from .visit import Visit
 
-HEAVY = ("/vendor/pyodide/", "/vendor/onnxruntime/", "/vendor/tokenizers/", "/vendor/jinja/", ".zst", "/worker/")
+HEAVY = (
+    "/vendor/pyodide/",
+    "/vendor/onnxruntime/",
+    "/vendor/tokenizers/",
+    "/vendor/jinja/",
+    ".zst",
+    "/worker/",
+)
 
 
 def test_little_is_fetched_before_the_click(

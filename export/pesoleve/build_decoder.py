@@ -1,4 +1,4 @@
-"""A decoder's recipe to its catalog entry: import, graph, reference; for each dtype weights, measure, pack."""
+"""A decoder's recipe to its catalog entry: import, graph, reference, and each dtype's weights."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ from .recipe import DecoderRecipe, GgufSource, WeightsDtype
 from .sources import ModelSource, gguf_file, gguf_tokenizer, resolve
 from .stages import Stage, Stages
 
-LAYOUTS = {"wasm": "float32", "webgpu": "blocks"}
+LAYOUTS = {"wasm": "float32", "wasm_small": "int8", "webgpu": "blocks"}
 """What each device's weights expand to."""
+
+INT8_SHARE = 4
+"""The int8 layout, which runs in small steps, is measured on one window in so many."""
 
 CANARY_TOLERANCE = 1e-3
 """The share of golden tokens that may differ: none."""
@@ -88,7 +91,9 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     measured: dict[str, dict[str, Any]] = {}
     for name, dtype in recipe.dtypes.items():
         weighed = _weights(name, dtype, source, graph, directory, stages)
-        measured[name] = _measure(recipe, name, graph, weighed, referenced, directory, pipeline, stages)
+        by_layout = _measure(recipe, name, graph, weighed, referenced, directory, pipeline, stages)
+        measured[name] = by_layout["float32"]
+        measured[f"{name}_int8"] = by_layout["int8"]
         if not measured[name]["kl"] <= dtype.max_kl:
             raise QualityError(
                 f"{recipe.id} in {name} is {measured[name]['kl']:.4f} nats from its source, and "
@@ -97,11 +102,11 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         packed = _pack(recipe.id, name, graph, weighed, stages)
         packs.append(packed)
         made = pack.read_list(packed.output)
-        by_layout = _read_json(packed.output / "layouts.json")
+        graphs = _read_json(packed.output / "layouts.json")
         files += [file for file in made if file.path not in {known.path for known in files}]
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
-            paths[device][name] = [by_layout[layout], *own, files[0].path]
+            paths[device][name] = [graphs[layout], *own, files[0].path]
     gathered = stages.run(
         "gather",
         "gather the packed files",
@@ -235,29 +240,29 @@ def _measure(
 ) -> dict[str, Any]:
     def work(output: Path) -> None:
         tensors = planes.read_planes((weighed.output / "planes.bin").read_bytes())
-        laid = layouts.lay_out(_skeleton(graph), tensors, "float32")
-        laid.graph.output.append(onnx.helper.make_tensor_value_info("logits", 1, None))
-        session = native_host.NativeDecoder(
-            laid.SerializeToString(), layouts.expand(tensors, "float32"), {}
-        )
-
-        def logits(ids: list[int]) -> perplexity.Floats:
-            session.truncate(0)
-            answer: perplexity.Floats = session.run(ids, len(ids), ["logits"])["logits"][0]
-            return answer
-
         texts = json.loads((referenced.output / "texts.json").read_text(encoding="utf-8"))
-        reference = (np.load(referenced.output / f"{i}.npy") for i in range(len(texts)))
-        result = asdict(perplexity.compare(reference, logits, texts))
         tokenizer = native_host.NativeTokenizer(directory / "tokenizer.json")
         prompts = [
             tokenizer.encode(chat_prompt([{"role": "user", "content": text}], pipeline))
             for text in recipe.canary.inputs
         ]
-        result["canary"] = [
-            asyncio.run(_greedy(session, ids, recipe.canary.tokens)) for ids in prompts
-        ]
-        (output / "measured.json").write_text(json.dumps(result), encoding="utf-8")
+        measured = {}
+        for layout, steps, share in (
+            ("float32", None, len(texts)),
+            ("int8", layouts.INT8_STEPS, max(1, len(texts) // INT8_SHARE)),
+        ):
+            laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
+            laid.graph.output.append(onnx.helper.make_tensor_value_info("logits", 1, None))
+            session = native_host.NativeDecoder(
+                laid.SerializeToString(), layouts.expand(tensors, layout), {}, steps
+            )
+            reference = (np.load(referenced.output / f"{i}.npy") for i in range(share))
+            logits = partial(_logits, session)
+            measured[layout] = asdict(perplexity.compare(reference, logits, texts[:share]))
+            measured[layout]["canary"] = [
+                asyncio.run(_greedy(session, ids, recipe.canary.tokens)) for ids in prompts
+            ]
+        (output / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
 
     stage = stages.run(
         "measure",
@@ -274,6 +279,12 @@ def _measure(
     return _read_json(stage.output / "measured.json")
 
 
+def _logits(session: native_host.NativeDecoder, ids: list[int]) -> perplexity.Floats:
+    session.truncate(0)
+    answer: perplexity.Floats = session.run(ids, len(ids), ["logits"])["logits"][0]
+    return answer
+
+
 async def _greedy(session: native_host.NativeDecoder, ids: list[int], count: int) -> list[float]:
     session.truncate(0)
     golden: list[float] = []
@@ -284,10 +295,6 @@ async def _greedy(session: native_host.NativeDecoder, ids: list[int], count: int
     return golden
 
 
-def _skeleton(graph: Stage) -> onnx.ModelProto:
-    return storage.load(graph.output)
-
-
 def _pack(model_id: str, name: str, graph: Stage, weighed: Stage, stages: Stages) -> Stage:
     def work(output: Path) -> None:
         content = (weighed.output / "planes.bin").read_bytes()
@@ -295,8 +302,9 @@ def _pack(model_id: str, name: str, graph: Stage, weighed: Stage, stages: Stages
         files = [pack.pack(content, "weights", name, model_id, output)]
         by_layout = {}
         for layout in layouts.LAYOUTS:
-            laid = layouts.lay_out(_skeleton(graph), tensors, layout)
-            packed = pack.pack(laid.SerializeToString(deterministic=True), "graph", None, model_id, output)
+            laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
+            graph_file = laid.SerializeToString(deterministic=True)
+            packed = pack.pack(graph_file, "graph", None, model_id, output)
             files.append(packed)
             by_layout[layout] = packed.path
         pack.write_list(files, output)
@@ -357,4 +365,3 @@ def _lineage(
         )
         for name, dtype in recipe.dtypes.items()
     ]
-

@@ -1,4 +1,4 @@
-"""An encoder's recipe to its catalog entry: export, optimize; for each dtype quantize, measure, pack."""
+"""An encoder's recipe to its catalog entry: export, optimize, and each dtype quantized and measured."""
 
 from __future__ import annotations
 

@@ -81,11 +81,11 @@ def _run_canary(model: Model, dtype: str, contents: Mapping[Role, bytes]) -> flo
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         (directory / "tokenizer.json").write_bytes(contents["tokenizer"])
-        tokenizer = NativeTokenizer(directory / "tokenizer.json")
         device, pipeline = model.devices[DEVICE], model.pipeline
         if isinstance(pipeline, TextGeneration):
             weights = layouts.expand(read_planes(contents["weights"]), device.layout)
             decoder = NativeDecoder(contents["graph"], weights, device.session_config)
+            tokenizer = NativeTokenizer(directory / "tokenizer.json")
             return asyncio.run(
                 decoder_canary_difference(
                     model, dtype, decoder, tokenizer, lambda messages: chat_prompt(messages, pipeline)
@@ -94,4 +94,5 @@ def _run_canary(model: Model, dtype: str, contents: Mapping[Role, bytes]) -> flo
         (directory / GRAPH).write_bytes(contents["graph"])
         (directory / WEIGHTS).write_bytes(contents["weights"])
         session = NativeSession(directory, device.session_config)
+        tokenizer = NativeTokenizer(directory / "tokenizer.json")
         return asyncio.run(canary_difference(model, dtype, session, tokenizer))

@@ -67,11 +67,20 @@ class NativeSession:
 
 
 class NativeDecoder:
-    """A decoder whose KV cache is numpy arrays; ``layout`` must be one that the CPU can run."""
+    """A decoder whose KV cache is numpy arrays.
+
+    ``steps`` (first, most): the first ``first`` tokens of a text are fed one by one, later ones at most
+    ``most`` at once, as ``layouts.INT8_STEPS`` asks for.
+    """
 
     def __init__(
-        self, graph: bytes, weights: Mapping[str, npt.NDArray[Any]], config: Mapping[str, str]
+        self,
+        graph: bytes,
+        weights: Mapping[str, npt.NDArray[Any]],
+        config: Mapping[str, str],
+        steps: tuple[int, int] | None = None,
     ) -> None:
+        self._steps = steps
         options = ort.SessionOptions()
         options.log_severity_level = 3
         for key, value in config.items():
@@ -106,6 +115,24 @@ class NativeDecoder:
         self, ids: Sequence[int], keep: int, outputs: Sequence[str], top_k: int = 1
     ) -> dict[str, npt.NDArray[Any]]:
         """Append ``ids`` and return these outputs of the graph for the last ``keep`` of them."""
+        if self._steps is not None:
+            first, most = self._steps
+            width = 1 if self.length < first else most
+            if len(ids) > width:
+                later = ids[width:]
+                kept_first = max(0, keep - len(later))
+                before = self._run(ids[:width], max(1, kept_first), outputs, top_k)
+                after = self.run(later, min(keep, len(later)), outputs, top_k)
+                if kept_first:
+                    for name in outputs:
+                        if not name.startswith("present."):
+                            after[name] = np.concatenate([before[name], after[name]], axis=1)
+                return after
+        return self._run(ids, keep, outputs, top_k)
+
+    def _run(
+        self, ids: Sequence[int], keep: int, outputs: Sequence[str], top_k: int
+    ) -> dict[str, npt.NDArray[Any]]:
         total = self.length + len(ids)
         feeds = {
             "input_ids": np.asarray([ids], np.int64),
@@ -127,8 +154,8 @@ class NativeDecoder:
     def truncate(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"the cache holds {self.length} tokens, and cannot keep {length}")
-        # An array longer than what is valid in it is a cache of fixed size to GroupQueryAttention, which
-        # ONNX Runtime 1.32 refuses to grow (1.30 does not).
+        # An array longer than what is valid in it is a cache of fixed size to GroupQueryAttention;
+        # ONNX Runtime 1.32 refuses to grow it (1.30 does not).
         self._past = {n: np.ascontiguousarray(past[:, :, :length]) for n, past in self._past.items()}
         self.length = length
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,7 +51,7 @@ COPIES: dict[str, tuple[str, ...]] = {
 """Folder in ``site/vendor/`` ─► files in ``node_modules/``."""
 
 BUNDLES = {"lit/index.js": "lit/lit.js", "@huggingface/jinja/dist/index.js": "jinja/jinja.js"}
-"""Packages made one minified file: lit's modules import each other by bare names, jinja is not minified."""
+"""Packages made one minified file each: lit is many modules that import each other by bare names."""
 
 TYPES: dict[str, str] = {
     "zstd/zstddec.d.ts": "export * from 'zstddec/stream';\n",

@@ -218,7 +218,8 @@ async def _open(asked: _Load, device: str, later: list[str]) -> tuple[_Vectors |
                 raise CatalogError("catalog_invalid", f"model {model.id!r} came without its template")
             chat = Chat(opened, tokenizer, asked.render, model.pipeline)
             running = _Talking(asked, chat, device, later)
-            difference = await decoder_canary_difference(model, dtype, opened, tokenizer, asked.render)
+            key = model.quality_key(device, dtype)
+            difference = await decoder_canary_difference(model, key, opened, tokenizer, asked.render)
         else:
             running = _Vectors(model.pipeline, opened, tokenizer)
             difference = await canary_difference(model, dtype, opened, tokenizer)

@@ -175,6 +175,14 @@ class Model:
                 return file
         raise CatalogError("catalog_invalid", f"model {self.id!r} lists no file {path!r}")
 
+    def quality_key(self, device: str, dtype: str) -> str:
+        """Return what ``quality`` and ``canary`` call ``dtype`` on ``device``.
+
+        The int8 layout answers otherwise than the weights that travel: its figures have a name of their
+        own.
+        """
+        return f"{dtype}_int8" if self.devices[device].layout == "int8" else dtype
+
     def files_for(self, device: str, dtype: str) -> dict[Role, File]:
         """Return what ``device`` needs to open ``dtype``, by role."""
         if device not in self.devices:

@@ -3,10 +3,12 @@
 import { PesoLeveError } from './errors.js';
 
 /**
- * @typedef {'auto' | 'wasm' | 'webgpu'} DeviceOption
- * @typedef {'asked' | 'adapter_found' | 'no_webgpu' | 'no_adapter' | 'software_adapter'} DeviceReason
+ * @typedef {'wasm' | 'wasm_small' | 'webgpu'} Device  `wasm_small` is WASM with a layout of the weights
+ *   that takes a quarter of the memory, for the models that have one
+ * @typedef {'auto' | Device} DeviceOption
+ * @typedef {'asked' | 'little_memory' | 'adapter_found' | 'no_webgpu' | 'no_adapter' | 'software_adapter'} DeviceReason
  * @typedef {object} DeviceChoice
- * @property {('wasm' | 'webgpu')[]} devices in the order to try
+ * @property {Device[]} devices in the order to try
  * @property {DeviceReason} reason why the first of them is first
  * @property {string} adapter what the GPU calls itself; empty without one
  * @property {import('./protocol.js').RuntimeBuild} build the ONNX Runtime that can do all of them
@@ -16,6 +18,9 @@ import { PesoLeveError } from './errors.js';
 /** More threads than this gain little on models of a page's size, and cost memory each. */
 const MOST_THREADS = 8;
 
+/** Below so many GiB of the device's own, by `navigator.deviceMemory`, the small layout is chosen. */
+const LITTLE_MEMORY = 4;
+
 /** WASM threads need shared memory, which the browser gives only to an isolated page. */
 export function threadCount() {
   return self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
@@ -23,19 +28,20 @@ export function threadCount() {
 
 /**
  * @param {DeviceOption} option
+ * @param {string[]} offered the devices that the model has files for
  * @returns {Promise<DeviceChoice>}
  * @throws {PesoLeveError} option_invalid; device_unavailable when WebGPU is asked for and not there
  */
-export async function chooseDevice(option) {
-  if (!['auto', 'wasm', 'webgpu'].includes(option)) {
+export async function chooseDevice(option, offered) {
+  if (!['auto', 'wasm', 'wasm_small', 'webgpu'].includes(option)) {
     throw new PesoLeveError(
       'option_invalid',
-      `device is 'auto', 'wasm' or 'webgpu', not '${option}'`,
+      `device is 'auto', 'wasm', 'wasm_small' or 'webgpu', not '${option}'`,
     );
   }
   const threads = threadCount();
-  if (option === 'wasm') {
-    return { devices: ['wasm'], reason: 'asked', adapter: '', build: 'wasm', threads };
+  if (option === 'wasm' || option === 'wasm_small') {
+    return { devices: [option], reason: 'asked', adapter: '', build: 'wasm', threads };
   }
   const found = await findAdapter();
   if (found.name !== null && (option === 'webgpu' || found.reason === 'adapter_found')) {
@@ -50,6 +56,10 @@ export async function chooseDevice(option) {
     );
   }
   const adapter = found.name ?? '';
+  const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? LITTLE_MEMORY;
+  if (memory < LITTLE_MEMORY && offered.includes('wasm_small')) {
+    return { devices: ['wasm_small'], reason: 'little_memory', adapter, build: 'wasm', threads };
+  }
   return { devices: ['wasm'], reason: found.reason, adapter, build: 'wasm', threads };
 }
 

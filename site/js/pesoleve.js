@@ -84,7 +84,8 @@ export async function catalog({ url, signal } = {}) {
  * @throws {PesoLeveError}
  */
 export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
-  const [model, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
+  const model = await findModel(id, catalogUrl);
+  const choice = await chooseDevice(device, Object.keys(model.devices));
   return { ...(await planDownload(model, dtype ?? model.default_dtype, choice)), choice };
 }
 

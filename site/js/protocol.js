@@ -26,7 +26,7 @@ export const VERSION = 1;
  *   files: Record<string, Uint8Array | Weights>,
  * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by path, decoded.
  * @typedef {{wire: Uint8Array, codec: string, decodedBytes: number,
- *   layout?: string, keepPlanes?: boolean}} DecodePayload  the last two for `expand`
+ *   layout?: string | null, keepPlanes?: boolean}} DecodePayload  the last two for `expand`; no layout: planes only
  * @typedef {{content: Uint8Array, seconds: Record<string, number>, fetched: FetchedFile[]}} Decoded
  * @typedef {Weights & Omit<Decoded, 'content'>} Expanded
  * @typedef {{files: {path: string, data: Uint8Array}[] | null, planes: Uint8Array | null}} Weights

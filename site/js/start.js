@@ -30,7 +30,8 @@ export async function start(id, options) {
   const { device = 'auto', catalogUrl = DEFAULT_CATALOG, onProgress = () => {}, signal } = options;
   if (signal?.aborted) throw aborted();
   const begun = performance.now();
-  const [entry, choice] = await Promise.all([findModel(id, catalogUrl), chooseDevice(device)]);
+  const entry = await findModel(id, catalogUrl);
+  const choice = await chooseDevice(device, Object.keys(entry.devices));
   const dtype = options.dtype ?? entry.default_dtype;
   const files = new Set(choice.devices.flatMap((name) => filesFor(entry, name, dtype)));
   const stop = new AbortController();
@@ -42,6 +43,10 @@ export async function start(id, options) {
   try {
     const { build, threads, devices } = choice;
     const layout = entry.devices[devices[0] ?? 'wasm']?.layout ?? 'file';
+    const expansion = {
+      layout: layout === 'int8' ? null : layout,
+      keepPlanes: layout === 'int8' || devices.length > 1,
+    };
     const arrive = async (/** @type {File} */ file) => {
       const phase = /** @type {import('./protocol.js').Phase} */ (file.role);
       const onBytes = (/** @type {number} */ loaded) =>
@@ -49,14 +54,7 @@ export async function start(id, options) {
       const url = new URL(file.path, catalogUrl).href;
       const { content, downloaded } = await download(url, file, { signal: stopping, onBytes });
       const expands = file.role === 'weights' && layout !== 'file';
-      const keepPlanes = devices.length > 1;
-      return await decode(
-        decoder,
-        downloaded,
-        content,
-        file,
-        expands ? { layout, keepPlanes } : null,
-      );
+      return await decode(decoder, downloaded, content, file, expands ? expansion : null);
     };
     const [init, ...arrived] = await Promise.all([
       /** @type {Promise<{seconds: Record<string, number>}>} */ (
@@ -106,7 +104,7 @@ export async function start(id, options) {
  * @param {Downloaded} downloaded
  * @param {Uint8Array<ArrayBuffer>} wire
  * @param {File} file
- * @param {{layout: string, keepPlanes: boolean} | null} expansion of a decoder's weights
+ * @param {{layout: string | null, keepPlanes: boolean} | null} expansion of a decoder's weights
  * @returns {Promise<Arrived>}
  */
 async function decode(

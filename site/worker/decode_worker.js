@@ -73,14 +73,20 @@ self.addEventListener('message', async ({ data: { id, type, payload } }) => {
       );
       return;
     }
-    const files = expand(content, payload.layout);
+    // The small layout is made a tensor at a time, when the session takes it.
+    const files = payload.layout === null ? [] : expand(content, payload.layout);
     const seconds = {
       decode: (decoded - begun) / 1000,
       expand: (performance.now() - decoded) / 1000,
     };
     // Planes are worth their memory only where another device may want another layout of them.
     const planes = payload.keepPlanes ? content : null;
-    const value = { files, planes, seconds, fetched: newlyFetched() };
+    const value = {
+      files: payload.layout === null ? null : files,
+      planes,
+      seconds,
+      fetched: newlyFetched(),
+    };
     const buffers = /** @type {Set<ArrayBuffer>} */ (
       new Set([...files.map(({ data }) => data.buffer), ...(planes ? [planes.buffer] : [])])
     );

@@ -22,6 +22,8 @@
  * @property {(text: string, pointer: number, bytes: number) => void} stringToUTF8
  * @property {(text: string) => number} lengthBytesUTF8
  * @property {Uint8Array} HEAPU8
+ * @property {(path: string, data: {byteLength: number,
+ *   subarray: (start: number, end: number) => Uint8Array}) => void} mountExternalData
  *
  * @typedef {import('./decoder_host.js').Candidates} Candidates
  */
@@ -38,8 +40,11 @@ export class WasmDecoder {
    * @param {OrtModule} module
    * @param {import('onnxruntime-web').InferenceSession} session
    * @param {[number, number]} kvShape key and value heads, and the size of each
+   * @param {[number, number] | null} steps (first, most): the first tokens of a text are fed one by one,
+   *   later ones at most `most` at once; null feeds all at once
    */
-  constructor(module, session, kvShape) {
+  constructor(module, session, kvShape, steps = null) {
+    this.steps = steps;
     this.module = module;
     this.session = session;
     this.handle = /** @type {any} */ (session).handler.sessionId;
@@ -71,6 +76,26 @@ export class WasmDecoder {
    * @returns {Promise<Candidates>}
    */
   async feed(ids, topK, keep) {
+    if (this.steps === null) return await this.step(ids, topK, keep);
+    /** @type {Candidates} */
+    const all = { ids: [], logits: [], normalizers: [] };
+    for (let at = 0; at < ids.length; ) {
+      const [first, most] = this.steps;
+      const width = this.length < first ? 1 : most;
+      const some = ids.slice(at, at + width);
+      at += some.length;
+      const wanted = Math.min(some.length, keep - (ids.length - at));
+      const found = await this.step(some, topK, Math.max(1, wanted));
+      if (wanted <= 0) continue;
+      all.ids.push(...found.ids);
+      all.logits.push(...found.logits);
+      all.normalizers.push(...found.normalizers);
+    }
+    return all;
+  }
+
+  /** @param {number[]} ids @param {number} topK @param {number} keep @returns {Promise<Candidates>} */
+  async step(ids, topK, keep) {
     const { module } = this;
     const total = this.length + ids.length;
     this.reserve(total);

@@ -5,25 +5,40 @@ import { readPlanes } from './planes.js';
 
 /**
  * @typedef {import('./planes.js').BlockTensor} BlockTensor
- * @typedef {'float32' | 'blocks'} Layout
+ * @typedef {'float32' | 'int8' | 'blocks'} Layout
  * @typedef {{path: string, data: Uint8Array}} ExternalFile
+ * @typedef {{path: string, bytes: number, make: () => Uint8Array}} PendingFile  made when it is wanted
  */
 
 /**
  * @param {Uint8Array} planes
  * @param {Layout} layout
- * @returns {ExternalFile[]} the graph's external data, a file a tensor
+ * @returns {PendingFile[]} the graph's external data, a file a tensor
  */
-export function expand(planes, layout) {
-  /** @type {ExternalFile[]} */
+export function plan(planes, layout) {
+  /** @type {PendingFile[]} */
   const files = [];
   for (const tensor of readPlanes(planes)) {
     const { name } = tensor;
-    if ('values' in tensor) files.push({ path: name, data: tensor.values });
-    else if (layout === 'float32') files.push({ path: name, data: bytes(dequantize(tensor)) });
-    else files.push(...packed(tensor));
+    if ('values' in tensor) {
+      files.push({ path: name, bytes: tensor.values.length, make: () => tensor.values });
+    } else if (layout === 'float32') {
+      const [rows, columns] = tensor.blocks.shape;
+      files.push({ path: name, bytes: 4 * rows * columns, make: () => bytes(dequantize(tensor)) });
+    } else if (layout === 'int8') files.push(...rounded(tensor));
+    else files.push(...packed(tensor).map(made));
   }
   return files;
+}
+
+/** @param {ExternalFile} file @returns {PendingFile} */
+function made({ path, data }) {
+  return { path, bytes: data.length, make: () => data };
+}
+
+/** @param {Uint8Array} planes @param {Layout} layout @returns {ExternalFile[]} all of them, now */
+export function expand(planes, layout) {
+  return plan(planes, layout).map(({ path, make }) => ({ path, data: make() }));
 }
 
 /**
@@ -58,6 +73,47 @@ export function dequantize({ blocks, q, scale, minimum }) {
     }
   }
   return out;
+}
+
+const INT8_ZERO = 128;
+
+/**
+ * Levels (K, N) of 8 bits around 128, and a scale for each output.
+ *
+ * @param {BlockTensor} tensor
+ * @returns {PendingFile[]}
+ */
+function rounded(tensor) {
+  const { name } = tensor;
+  const [rows, columns] = tensor.blocks.shape;
+  const scale = new Float32Array(rows);
+  let known = false;
+  const make = () => {
+    const weight = dequantize(tensor);
+    const levels = new Uint8Array(weight.length);
+    for (let n = 0; n < rows; n++) {
+      const row = weight.subarray(n * columns, (n + 1) * columns);
+      let largest = 0;
+      for (const value of row) largest = Math.max(largest, Math.abs(value));
+      const step = Math.fround(largest === 0 ? 1 : largest / 127);
+      scale[n] = step;
+      for (let k = 0; k < columns; k++) {
+        const level = Math.fround(/** @type {number} */ (row[k]) / step);
+        levels[k * rows + n] = INT8_ZERO + Math.sign(level) * Math.floor(Math.abs(level) + 0.5);
+      }
+    }
+    known = true;
+    return levels;
+  };
+  const scales = () => {
+    if (!known) make();
+    return bytes(scale);
+  };
+  return [
+    { path: `${name}.int8_t`, bytes: rows * columns, make },
+    { path: `${name}.output_scale`, bytes: 4 * rows, make: scales },
+    { path: `${name}.output_zero`, bytes: rows, make: () => new Uint8Array(rows).fill(INT8_ZERO) },
+  ];
 }
 
 /** @param {BlockTensor} tensor @returns {ExternalFile[]} for MatMulNBits */

@@ -4,7 +4,7 @@
 import { openChatTemplate } from './chat_template.js';
 import { DecoderHost } from './decoder_host.js';
 import { WasmDecoder } from './decoder_wasm.js';
-import { expand } from './expand.js';
+import { plan } from './expand.js';
 import { ortModule } from './ort_module.mjs';
 import { loadTokenizers } from './tokenizer_host.js';
 
@@ -59,6 +59,31 @@ function keptOnGpu([layers]) {
   return Object.fromEntries(names.flat().map((name) => [name, 'gpu-buffer']));
 }
 
+/**
+ * Let the session take each weight when it wants it, and nothing hold it afterwards: the runtime copies
+ * what `subarray` returns into its heap, and asks for no tensor twice. It unmounts them when it is done.
+ *
+ * @param {import('./decoder_wasm.js').OrtModule} module
+ * @param {import('./expand.js').PendingFile[]} files
+ */
+function mount(module, files) {
+  for (const file of files) {
+    let make = /** @type {(() => Uint8Array) | null} */ (file.make);
+    module.mountExternalData(file.path, {
+      byteLength: file.bytes,
+      subarray(start, end) {
+        if (make === null) throw new Error(`${file.path} was taken already`);
+        const data = make();
+        make = null;
+        return data.subarray(start, end);
+      },
+    });
+  }
+}
+
+/** The first tokens one by one, later ones so many at once (export/pesoleve/graph/layouts.py). */
+const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
+
 export class OrtHost {
   /**
    * @param {Build} build
@@ -111,22 +136,29 @@ export class OrtHost {
    * @returns {Promise<DecoderHost | WasmDecoder>}
    */
   async openDecoder(device, graph, weights, layout, config, kvShape, begin) {
-    let { files } = weights;
+    const { files, planes } = weights;
     weights.files = null;
-    if (files === null) {
-      begin('expand');
-      if (weights.planes === null) throw new Error(`the weights for ${device} are gone`);
-      files = expand(weights.planes, layout);
-      begin('session');
-    }
-    const session = await this.create(device, graph, files, {
-      extra: config,
-      ...(device === 'webgpu' ? { preferredOutputLocation: keptOnGpu(kvShape) } : {}),
-    });
+    if (files === null && planes === null) throw new Error(`the weights for ${device} are gone`);
+    const pending =
+      files === null
+        ? plan(/** @type {Uint8Array} */ (planes), layout)
+        : files.map(({ path, data }) => ({ path, bytes: data.length, make: () => data }));
+    files?.splice(0);
     const [, heads, size] = kvShape;
-    return device === 'wasm'
-      ? new WasmDecoder(ortModule(), session, [heads, size])
-      : new DecoderHost(this.ort, session, [heads, size]);
+    if (device === 'webgpu') {
+      const external = pending.map(({ path, make }) => ({ path, data: make() }));
+      const session = await this.create(device, graph, external, {
+        extra: config,
+        preferredOutputLocation: keptOnGpu(kvShape),
+      });
+      return new DecoderHost(this.ort, session, [heads, size]);
+    }
+    begin('session');
+    await this.startWasm();
+    mount(ortModule(), pending);
+    const session = await this.create('wasm', graph, [], { extra: config });
+    const steps = layout === 'int8' ? INT8_STEPS : null;
+    return new WasmDecoder(ortModule(), session, [heads, size], steps);
   }
 
   /**
@@ -136,17 +168,20 @@ export class OrtHost {
    * @param {import('onnxruntime-web').InferenceSession.SessionOptions} options
    */
   async create(device, graph, externalData, options) {
-    if (device === 'wasm' && this.build !== 'wasm') {
-      // The WebGPU builds leave out CPU kernels that the WASM build has (GatherBlockQuantized).
-      this.build = 'wasm';
-      this.ort = await startRuntime('wasm', this.threads);
-    }
+    if (device === 'wasm') await this.startWasm();
     return await this.ort.InferenceSession.create(graph, {
       executionProviders: [device],
       externalData,
       logSeverityLevel: 3,
       ...options,
     });
+  }
+
+  /** The WebGPU builds leave out CPU kernels that the WASM build has (GatherBlockQuantized). */
+  async startWasm() {
+    if (this.build === 'wasm') return;
+    this.build = 'wasm';
+    this.ort = await startRuntime('wasm', this.threads);
   }
 
   /** @param {number[]} flat @param {number} rows @param {number} columns @returns {Tensor} */

@@ -137,7 +137,7 @@ def test_the_ggufs_integers_travel_as_they_are(built: Work, tiny_gguf: Path) -> 
     table = planes[TABLE]
     assert isinstance(table, BlockTensor)
     assert (table.bits, table.zero) == (8, 128)
-    assert wire_bytes(built.built.model.files, "q4_1") < wire_bytes(built.built.model.files, "fp32") / 3
+    assert wire_bytes(built.built.model.files, "q4_1") < wire_bytes(built.built.model.files, "fp32") / 2
 
 
 @pytest.mark.parametrize("device", LAYOUTS)
@@ -287,7 +287,7 @@ def test_a_dtype_that_is_too_far_from_its_source_publishes_nothing(
         tensors = dict(exact(given, source))
         table = tensors[TABLE]
         assert isinstance(table, BlockTensor)
-        return {**tensors, TABLE: replace(table, q=table.q & 0xC0)}
+        return {**tensors, TABLE: replace(table, q=table.q & np.uint8(0xC0))}
 
     monkeypatch.setattr(weights, "exact", spoiled)
     with pytest.raises(
@@ -358,7 +358,7 @@ def test_what_was_built_passes_its_check(models: Path) -> None:
 def test_a_wrong_golden_token_is_found(models: Path) -> None:
     catalog = json.loads((models / CATALOG).read_text())
     golden = catalog["models"][0]["canary"]["outputs"]["fp32"][1]
-    golden[2] = (golden[2] + 1) % VOCABULARY
+    golden[-1] = (golden[-1] + 1) % VOCABULARY
     (models / CATALOG).write_text(json.dumps(catalog))
     with pytest.raises(CheckError, match=r"tiny-llama in fp32 answers its canary 0\.125 off"):
         check(models)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pesoleve.pack import pack, unpack
+from pesoleve.pack import gather, pack, pack_tokenizer, read_list, unpack, write_list
 from pesoleve_worker.catalog import File
 
 CONTENT = b"weights " * 5000
@@ -103,3 +104,38 @@ def test_a_stream_that_does_not_tell_its_size_is_refused(packed: File) -> None:
 def test_identity_is_taken_as_it_is(packed: File) -> None:
     plain = replace(described(packed, b"plain"), codec="identity", decoded_bytes=5)
     assert unpack(b"plain", plain) == b"plain"
+
+
+def test_the_tokenizer_is_packed_without_truncation_and_padding(tmp_path: Path) -> None:
+    given = {"model": {"vocab": {"ão": 0}}, "truncation": {"max_length": 6}, "padding": {"length": 6}}
+    pack_tokenizer(given, "tiny", tmp_path)
+    (file,) = read_list(tmp_path)
+    assert (file.role, file.dtype) == ("tokenizer", None)
+    assert json.loads(unpack(wire_of(file, tmp_path), file)) == {
+        **given,
+        "truncation": None,
+        "padding": None,
+    }
+
+
+def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
+    files = [
+        pack(bytes([n]) * 9, "weights", dtype, "tiny", tmp_path) for n, dtype in enumerate(["q4", None])
+    ]
+    write_list(files, tmp_path)
+    assert read_list(tmp_path) == files
+
+
+def test_gathering_copies_what_is_packed_and_nothing_else(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two", "out")]
+    for folder in folders:
+        folder.mkdir()
+    files = [
+        pack(b"one", "graph", None, "tiny", folders[0]),
+        pack(b"two", "weights", "q4", "tiny", folders[1]),
+    ]
+    write_list(files[:1], folders[0])
+    gather(folders[:2], folders[2])
+    assert {path.name for path in folders[2].iterdir()} == {Path(file.path).name for file in files}
+    for file in files:
+        assert unpack(wire_of(file, folders[2]), file) in (b"one", b"two")

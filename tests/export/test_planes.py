@@ -66,7 +66,7 @@ def assert_alike(ours: object, theirs: object) -> None:
                 assert (one.dtype, one.shape) == (other.dtype, other.shape)
                 assert one.tobytes() == other.tobytes()
     else:
-        np.testing.assert_array_equal(ours, theirs)  # type: ignore[call-overload]  # both are arrays
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @given(TENSORS)

@@ -7,14 +7,18 @@ import pytest
 
 from pesoleve.errors import RecipeError
 from pesoleve.recipe import (
+    DecoderRecipe,
     DirectorySource,
     Dtype,
+    GgufSource,
     HubSource,
     PackageSource,
     Recipe,
+    WeightsDtype,
     bundled,
     load_recipe,
 )
+from tests.tiny_decoder_recipe import write_decoder_recipe
 from tests.tiny_recipe import write_recipe
 
 
@@ -178,3 +182,85 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
 def test_an_unknown_name_like_no_other_lists_them_all() -> None:
     with pytest.raises(RecipeError, match=f"there are: {', '.join(bundled())}"):
         load_recipe("qqqqqqqq")
+
+
+# --- decoders ---
+
+
+def load_decoder(tmp_path: Path, *changes: tuple[str, str]) -> DecoderRecipe:
+    recipe = load_recipe(str(write_decoder_recipe(tmp_path / "recipe.toml", "m.gguf", *changes)))
+    assert isinstance(recipe, DecoderRecipe)
+    return recipe
+
+
+def decoder_refusal(tmp_path: Path, *changes: tuple[str, str]) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load_decoder(tmp_path, *changes)
+    return str(caught.value)
+
+
+def test_a_decoders_recipe_loads(tmp_path: Path) -> None:
+    recipe = load_decoder(tmp_path)
+    assert recipe.source == GgufSource(kind="gguf", path=tmp_path / "m.gguf")
+    assert recipe.dtypes["q4_1"] == WeightsDtype(method="exact_gguf", max_kl=1e-6)
+    assert (recipe.measure.tokens, recipe.measure.window, recipe.canary.tokens) == (128, 64, 4)
+
+
+def test_a_gguf_inside_a_package_keeps_its_path(tmp_path: Path) -> None:
+    change = ('path = "m.gguf"', 'package = "llm-tiny"\nversion = "1"\npath = "llm_tiny/m.gguf"')
+    source = load_decoder(tmp_path, change).source
+    assert isinstance(source, GgufSource)
+    assert (source.package, source.path) == ("llm-tiny", Path("llm_tiny/m.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "right"),
+    [
+        ("default_dtype", "default_dtpye", "default_dtpye", "default_dtype"),
+        ("max_kl", "maxkl", "dtypes.q4_1.maxkl", "max_kl"),
+        ('method = "fp32"', 'methd = "fp32"', "dtypes.fp32.methd", "method"),
+        ("window", "windows", "measure.windows", "window"),
+        ("tokens = 4\n", "token = 4\n", "canary.token", "tokens"),
+        ('path = "m', 'paht = "m', "source.gguf.paht", "path"),
+        ("[canary]", "[pooling]", "pooling", ""),
+    ],
+)
+def test_an_unknown_key_of_a_decoder_names_the_nearest_right_one(
+    tmp_path: Path, old: str, new: str, where: str, right: str
+) -> None:
+    message = decoder_refusal(tmp_path, (old, new))
+    assert f"{where}: unknown key" in message
+    assert not right or f"did you mean {right!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('method = "fp32"', 'method = "awq"', "dtypes.fp32.method"),
+        ('method = "fp32"', 'method = "rtn"\nbits = 1', "dtypes.fp32.bits"),
+        ('method = "fp32"', 'method = "rtn"\nblock_size = 48', "dtypes.fp32.block_size"),
+        ('method = "fp32"', 'method = "rtn"\nscale_bits = 11', "dtypes.fp32.scale_bits"),
+        ("max_kl = 0.000001", "max_kl = -1", "dtypes.q4_1.max_kl"),
+        ("tokens = 128", "tokens = 63", "measure.tokens"),
+        ("window = 64", "window = 15", "measure.window"),
+        ("tokens = 4\n", "tokens = 0\n", "canary.tokens"),
+        ('"Peso leve!"]', '""]', "canary.inputs.1"),
+        ('"state-of-the-union"', '"wikitext"', "measure.dataset"),
+        ('path = "m.gguf"', 'path = "m.gguf"\npackage = "llm-tiny"', "source.gguf"),
+    ],
+)
+def test_a_value_of_a_decoder_out_of_range_is_named(
+    tmp_path: Path, old: str, new: str, where: str
+) -> None:
+    message = decoder_refusal(tmp_path, (old, new))
+    assert re.search(rf"^  {re.escape(where)}: ", message, re.M), message
+
+
+def test_a_default_that_is_no_dtype_is_refused(tmp_path: Path) -> None:
+    message = decoder_refusal(tmp_path, ('default_dtype = "q4_1"', 'default_dtype = "q2"'))
+    assert "default_dtype should be one of q4_1, fp32" in message
+
+
+def test_a_task_that_is_none_is_named(tmp_path: Path) -> None:
+    message = decoder_refusal(tmp_path, ('task = "text_generation"', 'task = "translation"'))
+    assert "  task: " in message

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from pesoleve import show
 from pesoleve.check import Checked
+from pesoleve_worker.catalog import Model, Quality
 from tests.export.workshop import Work
 
 
@@ -59,3 +61,45 @@ def test_progress_names_the_stages_that_run_and_not_those_that_were_there() -> N
     assert "export to ONNX" in lines
     assert "pack the tokenizer" not in lines
     assert "2/2" in printed(console)
+
+
+def measured(first_build: Work, **kl: float) -> Model:
+    """The tiny model, as if each of these dtypes were that far from its source."""
+    model = first_build.built.model
+    rows = [
+        Quality(dtype, metric, "state-of-the-union", 128, value, reference)
+        for dtype, far in kl.items()
+        for metric, value, reference in (
+            ("kl", far, 0.0), ("perplexity", 21.5, 21.25), ("top1_agreement", 0.75, 1.0),
+        )
+    ]  # fmt: skip
+    files = {dtype: model.devices["wasm"].files[dtype] for dtype in kl}
+    device = replace(model.devices["wasm"], files=files)
+    return replace(model, quality=rows, devices={"wasm": device})
+
+
+def test_the_model_table_has_a_column_for_every_metric(first_build: Work) -> None:
+    console = plain_console()
+    show.model_table(console, measured(first_build, q8=0.001234567))
+    text = printed(console)
+    for said in ("kl", "perplexity", "top1_agreement", "0.001235", "21.5000 (+0.2500)", "0.750000"):
+        assert said in text
+
+
+def test_the_frontier_goes_from_the_lightest_to_the_heaviest(first_build: Work) -> None:
+    console = plain_console()
+    show.frontier(console, measured(first_build, fp32=0.0, q4=0.25, q8=0.0123))
+    heading, *lines = printed(console).splitlines()
+    assert "KL" in heading
+    assert [line.split()[0] for line in lines] == ["q4", "q8", "fp32"]
+    assert [line.split("KL ")[1] for line in lines] == ["0.2500", "0.0123", "0.0000"]
+    bars = [line.count("█") for line in lines]
+    assert bars == sorted(bars)
+    assert bars[-1] == 40
+
+
+def test_one_dtype_makes_no_frontier(first_build: Work) -> None:
+    console = plain_console()
+    show.frontier(console, measured(first_build, q8=0.01))
+    show.frontier(console, first_build.built.model)  # which has no KL
+    assert printed(console) == ""

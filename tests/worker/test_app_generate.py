@@ -175,7 +175,7 @@ def test_a_wrong_message_leaves_the_model_usable(talking: Model) -> None:
     run(play())
 
 
-OPTIONS: list[dict[str, object]] = [
+OPTIONS: list[dict[str, Any]] = [
     {},
     {"log_probabilities": True, "repetition_penalty": 1.4},
     {"temperature": 1.2, "seed": 3, "log_probabilities": True},
@@ -187,7 +187,7 @@ OPTIONS: list[dict[str, object]] = [
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("order", [None, 1])
 def test_a_device_lost_at_any_token_goes_on_elsewhere_as_if_it_had_not(
-    talking: Model, options: dict[str, object], order: int | None
+    talking: Model, options: dict[str, Any], order: int | None
 ) -> None:
     async def play(**decoders: Talker) -> tuple[dict[str, Any], Pieces, Devices]:
         # The canary is not what is tried here.

@@ -53,12 +53,12 @@ def _genai_builder() -> Iterator[None]:
     def silent(self: tqdm.tqdm, *args: object, **kwargs: object) -> None:
         quiet(self, *args, **{**kwargs, "disable": True})
 
-    tqdm.tqdm.__init__ = silent  # type: ignore[method-assign]
+    tqdm.tqdm.__init__ = silent
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        tqdm.tqdm.__init__ = quiet  # type: ignore[method-assign]
+        tqdm.tqdm.__init__ = quiet
         sys.path.remove(folder)
 
 
@@ -199,10 +199,8 @@ def _rotary_from_formula(model: onnx.ModelProto, config: Mapping[str, Any]) -> N
         graph.node.insert(0, node)
 
 
-def _angle_steps(
-    table: np.ndarray, function: np.ufunc, config: Mapping[str, Any]
-) -> np.ndarray | None:
-    """θ^(-2i/d) for the base θ that reproduces ``table``, float32, shape (d / 2,); None if none does."""
+def _angle_steps(table: np.ndarray, function: np.ufunc, config: Mapping[str, Any]) -> np.ndarray | None:
+    """θ^(-2i/d) for the base θ that reproduces ``table``, float32, shape (d / 2,), or None."""
     positions, half = table.shape
     powers = np.arange(0, 2 * half, 2, dtype=np.float32) / np.float32(2 * half)
     for key in ("rope_theta", "rope_local_base_freq"):

@@ -13,6 +13,7 @@ exact: d has 11 significant bits, s at most 8.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,12 +108,16 @@ def read_blocks(kind: str, data: Bytes) -> BlockTensor | None:
     rows = data.shape[0]
     flat = read(data.reshape(-1, size))
     return BlockTensor(
-        np.ascontiguousarray(flat.q.reshape(rows, -1)),
-        np.ascontiguousarray(flat.scale.reshape(rows, -1)),
-        None if flat.minimum is None else np.ascontiguousarray(flat.minimum.reshape(rows, -1)),
+        _by_row(flat.q, rows),
+        _by_row(flat.scale, rows),
+        None if flat.minimum is None else _by_row(flat.minimum, rows),
         flat.zero,
         flat.bits,
     )
+
+
+def _by_row(plane: npt.NDArray[Any], rows: int) -> Any:
+    return np.ascontiguousarray(plane.reshape(rows, -1))
 
 
 def stack(parts: list[BlockTensor]) -> BlockTensor | None:
@@ -126,7 +131,7 @@ def stack(parts: list[BlockTensor]) -> BlockTensor | None:
     )
     if not alike:
         return None
-    minimums = [part.minimum for part in parts if part.minimum is not None]
+    minimums: list[npt.NDArray[Any]] = [part.minimum for part in parts if part.minimum is not None]
     return BlockTensor(
         np.concatenate([part.q for part in parts]),
         np.concatenate([part.scale for part in parts]),

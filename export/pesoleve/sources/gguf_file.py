@@ -74,7 +74,7 @@ ARCHITECTURE = {"llama": "LlamaForCausalLM", "gemma3": "Gemma3ForCausalLM"}
 
 @dataclass(frozen=True)
 class GgufTensor:
-    """``raw`` is uint8, shape (N, bytes of a row); row ``n`` of the matrix is row ``order[n]`` of it."""
+    """``raw`` is uint8, shape (N, bytes of a row); row ``n`` of the matrix is its row ``order[n]``."""
 
     kind: str
     raw: npt.NDArray[np.uint8]

@@ -1,7 +1,7 @@
 """A GGUF file's tokenizer as a Hugging Face ``tokenizer.json`` whose ids are the same.
 
-    gpt2   byte-level BPE: tokens and merges as they are; ``tokenizer.ggml.pre`` names how text is split
-    llama  SentencePiece BPE: a merge for every way to make a token of two others, likeliest token first
+gpt2   byte-level BPE: tokens and merges as they are; ``tokenizer.ggml.pre`` names how text is split
+llama  SentencePiece BPE: a merge for every way to make a token of two others, likeliest token first
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ def _sentencepiece_bpe(metadata: Mapping[str, Any]) -> Tokenizer:
     )
     space = normalizers.Replace(" ", "▁")
     prefix = bool(metadata.get("tokenizer.ggml.add_space_prefix", True))
-    tokenizer.normalizer = (
-        normalizers.Sequence([normalizers.Prepend("▁"), space]) if prefix else space
-    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), space]) if prefix else space
     steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     if prefix:
         steps.append(decoders.Strip(content=" ", left=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,8 @@ def test_parts_of_different_types_are_not_stacked(other: str) -> None:
 
 def test_parts_that_differ_in_one_thing_are_not_stacked() -> None:
     part = blocks_of("Q8_0")
-    finer = replace(part, scale=np.repeat(part.scale, 2, axis=1))
+    twice: Any = np.repeat(part.scale, 2, axis=1)
+    finer = replace(part, scale=twice)
     for unlike in (
         replace(part, bits=4),
         replace(part, zero=127),

@@ -42,8 +42,8 @@ def test_blocks_compute_what_their_float32_does(graph: onnx.ModelProto, kind: st
     np.testing.assert_allclose(logits(packed, IDS[20:21])[0], expected[20], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("layout", layouts.LAYOUTS)
-def test_plain_tensors_are_alike_in_every_layout(graph: onnx.ModelProto, layout: str) -> None:
+@pytest.mark.parametrize("layout", ["float32", "blocks"])
+def test_plain_tensors_are_alike_in_every_exact_layout(graph: onnx.ModelProto, layout: str) -> None:
     tensors = layouts.weights_of(graph)
     expected = logits(opened(graph, tensors), IDS)
     np.testing.assert_allclose(logits(opened(graph, tensors, layout), IDS), expected, rtol=0, atol=2e-5)

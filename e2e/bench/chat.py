@@ -1,0 +1,311 @@
+"""SmolLM2-135M in Chromium beside wllama and Transformers.js, in one run. Writes ``chat.md``, ``.json`` and
+``.svg`` beside this file.
+
+Every contender is loaded cold in a fresh browser context, then warm in a second page of the same context,
+where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are interleaved. Every
+prompt has a system message of its own, so that no prefix of one is left in a cache by another.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from tokenizers import Tokenizer
+
+from pesoleve import catalog
+from pesoleve.chat import chat_prompt
+from pesoleve.measure import datasets, perplexity
+from pesoleve.recipe import load_recipe
+from pesoleve.serve import ISOLATION, AddHeaders, SiteFiles
+from pesoleve.sources import resolve
+from pesoleve_worker.catalog import Model, TextGeneration
+
+from .. import chromium
+from ..server import SITE, serve_app
+from .chat_peers import DTYPES, MODEL, build_peer_model, peer_logits
+from .chat_plot import plot
+from .peers import NODE_MODULES, compress_peer_runtime
+from .renderer_memory import renderers
+
+HERE = Path(__file__).parent
+CACHE = Path(".cache/bench")
+ID = "smollm2-135m-instruct"
+ROUNDS = 4
+SHORT, LONG = 43, 512
+NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
+KL_TOKENS = 1024
+
+OURS = (
+    """
+  const { load } = await import(new URL('/site/js/pesoleve.js', location.href));
+  const model = await load('%s', { device: 'wasm', dtype: argument.dtype });
+  const speak = async ({ messages, count }, tell) => {
+    for await (const { token_ids } of model.generate(messages, { max_new_tokens: count })) {
+      tell(token_ids.length);
+    }
+  };
+"""
+    % ID
+)  # noqa: UP031  braces abound
+WLLAMA = (
+    """
+  const { Wllama } = await import(new URL('/peers/@wllama/wllama/esm/index.js', location.href));
+  const wasm = new URL('/peers/@wllama/wllama/esm/wasm/wllama.wasm', location.href).href;
+  const model = new Wllama({ default: wasm }, { suppressNativeLog: true });
+  await model.loadModelFromUrl(new URL('/models/%s/model.gguf', location.href).href, {
+    useCache: true, n_threads: argument.threads, n_gpu_layers: 0, n_ctx: 2048 });
+  const speak = ({ text, count }, tell) => model.createCompletion({
+    prompt: text, max_tokens: count, temperature: 0, top_k: 1, stream: true, cache_prompt: false,
+    onData: () => tell(1) });
+"""
+    % MODEL
+)  # noqa: UP031
+TRANSFORMERS = (
+    """
+  const { pipeline, env, TextStreamer } = await import(
+    new URL('/peers/@huggingface/transformers/dist/transformers.min.js', location.href));
+  env.allowRemoteModels = false;
+  env.allowLocalModels = true;
+  env.localModelPath = '/models/';
+  env.backends.onnx.wasm.wasmPaths = new URL('/peers/onnxruntime-web/dist/', location.href).href;
+  env.backends.onnx.wasm.numThreads = argument.threads;
+  const model = await pipeline('text-generation', '%s', { device: 'wasm', dtype: argument.dtype });
+  const speak = ({ text, count }, tell) => model(text, {
+    max_new_tokens: count, do_sample: false, return_full_text: false, add_special_tokens: false,
+    streamer: new TextStreamer(model.tokenizer, {
+      skip_prompt: true, callback_function: () => {}, token_callback_function: () => tell(1) }) });
+"""
+    % MODEL
+)  # noqa: UP031
+MEASURE = """
+  const loadSeconds = (performance.now() - begun) / 1000;
+  const answers = {};
+  for (const [name, prompt] of Object.entries(argument.prompts)) {
+    const times = [];
+    const asked = performance.now();
+    await speak(prompt, (count) => { for (let i = 0; i < count; i++) times.push(performance.now()); });
+    answers[name] = { first: (times[0] - asked) / 1000, times: times.map((t) => (t - asked) / 1000) };
+  }
+  return { loadSeconds, answers };
+"""
+
+
+@dataclass(frozen=True)
+class Contender:
+    label: str
+    dtype: str
+    script: str
+    wire_bytes: int
+    kl: float | None
+
+
+@contextmanager
+def serve_all(models: Path) -> Iterator[str]:
+    routes = [
+        Mount("/site", SiteFiles(SITE)),
+        Mount("/peers", SiteFiles(NODE_MODULES)),
+        Mount("/models", SiteFiles(models)),
+        Mount("/", SiteFiles(HERE / "page")),
+    ]
+    with serve_app(AddHeaders(Starlette(routes=routes), ISOLATION)) as address:
+        yield f"{address}index.html"
+
+
+def run_page(page: Page, contender: Contender, prompts: dict[str, Any]) -> dict[str, Any]:
+    argument = {"dtype": contender.dtype, "threads": 2, "prompts": prompts}
+    body = f"async (argument) => {{ const begun = performance.now(); {contender.script} {MEASURE} }}"
+    result: dict[str, Any] = page.evaluate(body, argument)
+    return result
+
+
+def measure(
+    browser: Browser, site: str, contender: Contender, prompts: dict[str, Any]
+) -> dict[str, Any]:
+    """One round of one contender: cold load, warm load, answers, peak memory of the warm page."""
+    context = browser.new_context()
+    context.set_default_timeout(300_000)
+    cold = context.new_page()
+    cold.goto(site)
+    cold_load = run_page(cold, contender, {})["loadSeconds"]
+    cold.close()
+    before = set(renderers())
+    warm = context.new_page()
+    warm.goto(site)
+    result = run_page(warm, contender, prompts)
+    peaks = {process: peak for process, peak in renderers().items() if process not in before}
+    context.close()
+    figures = {
+        "cold": cold_load,
+        "warm": result["loadSeconds"],
+        "memory": max(peaks.values(), default=0),
+    }
+    for name in ("short", "long"):
+        answer = result["answers"][name]
+        gaps = [b - a for a, b in zip(answer["times"], answer["times"][1:], strict=False)]
+        figures[f"{name}_first"] = answer["first"]
+        figures[f"{name}_decode"] = len(gaps) / sum(gaps)
+        figures[f"{name}_decode_median"] = 1 / statistics.median(gaps)
+    return figures
+
+
+def make_prompts(model: Model, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Chats whose prompts are of exactly ``SHORT`` and ``LONG`` tokens, as messages and as text."""
+    pipeline = model.pipeline
+    assert isinstance(pipeline, TextGeneration)
+    words = datasets.load_text("state-of-the-union").split()
+
+    def chat(system: str, question: str, tokens: int) -> list[dict[str, str]]:
+        for count in range(2000):
+            user = f"{question} {' '.join(words[:count])}".strip()
+            messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+            size = len(tokenizer.encode(chat_prompt(messages, pipeline), add_special_tokens=False).ids)
+            if size >= tokens:
+                break
+        if size != tokens:
+            question += "?"  # a token more or less, until the words come out even
+            return chat(system, question, tokens)
+        return messages
+
+    chats = {
+        "warm_up": chat("Warm up.", "Tell me a story.", SHORT),
+        "short": chat("Be brief and kind.", "Why is a small model good?", SHORT),
+        "long": chat("You summarize speeches.", "Summarize this:", LONG),
+    }
+    return {
+        name: {
+            "messages": messages,
+            "text": chat_prompt(messages, pipeline),
+            "count": NEW_TOKENS[name],
+        }
+        for name, messages in chats.items()
+    }
+
+
+def contenders(model: Model, folder: Path, tokenizer: Tokenizer) -> list[Contender]:
+    ids = tokenizer.encode(datasets.load_text("state-of-the-union")[: 10 * KL_TOKENS]).ids
+    texts = perplexity.windows(ids, KL_TOKENS, 512)
+    reference = perplexity.reference_logits(folder / "source")
+    kl = {row.dtype: row.value for row in model.quality if row.metric == "kl"}
+    found = []
+    for dtype in model.devices["wasm"].files:
+        wire = sum(file.bytes for file in model.files_for("wasm", dtype).values())
+        found.append(Contender(f"Peso Leve {dtype}", dtype, OURS, wire, kl[dtype]))
+    found.append(
+        Contender("wllama, the GGUF", "", WLLAMA, (folder / "model.gguf").stat().st_size, None)
+    )
+    extra = sum((folder / name).stat().st_size for name in ("config.json", "tokenizer.json"))
+    for dtype, name in DTYPES.items():
+        path = folder / "onnx" / name
+        quality = perplexity.compare(map(reference, texts), peer_logits(path), texts)
+        wire = path.stat().st_size + extra
+        found.append(Contender(f"Transformers.js {dtype}", dtype, TRANSFORMERS, wire, quality.kl))
+    return found
+
+
+def main() -> None:
+    """Run every round; write the table, the figures and the plot."""
+    compress_peer_runtime()
+    recipe = load_recipe(ID)
+    folder = build_peer_model(resolve(recipe.source).directory, CACHE)
+    model = next(m for m in catalog.read(SITE / "models").models if m.id == ID)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    prompts = make_prompts(model, tokenizer)
+    entrants = contenders(model, folder, tokenizer)
+    rounds: dict[str, list[dict[str, Any]]] = {entrant.label: [] for entrant in entrants}
+    with sync_playwright() as playwright, serve_all(CACHE) as site:
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+        for number in range(ROUNDS):
+            for entrant in entrants:
+                print(f"round {number + 1} of {ROUNDS}: {entrant.label}", file=sys.stderr)
+                rounds[entrant.label].append(measure(browser, site, entrant, prompts))
+        version = browser.version
+        browser.close()
+    peers = {
+        name: json.loads((NODE_MODULES / name / "package.json").read_text())["version"]
+        for name in ("@wllama/wllama", "@huggingface/transformers")
+    }
+    about = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "chromium": version,
+        "machine": platform.machine(),
+        "rounds": ROUNDS,
+        "peers": peers,
+    }
+    rows = [{**asdict(entrant), "rounds": rounds[entrant.label]} for entrant in entrants]
+    for row in rows:
+        del row["script"]
+    results: dict[str, Any] = {"about": about, "contenders": rows}
+    (HERE / "chat.json").write_text(json.dumps(results, indent=1))
+    text = report(results)
+    (HERE / "chat.md").write_text(text, encoding="utf-8")
+    plot(results, HERE / "chat.svg")
+    print(text)
+
+
+COLUMNS = (
+    ("cold", "cold load, s", 2),
+    ("warm", "warm load, s", 2),
+    ("short_first", f"first token after {SHORT}, s", 2),
+    ("long_first", f"after {LONG}, s", 2),
+    ("short_decode_median", "tokens/s, short", 1),
+    ("long_decode_median", f"tokens/s at {LONG}", 1),
+    ("memory", "peak renderer, MB", 0),
+)
+
+
+def report(results: dict[str, Any]) -> str:
+    """The table, and ratios to wllama."""
+    about = results["about"]
+    lines = [
+        "# SmolLM2-135M-Instruct in Chromium, on WASM with 2 threads",
+        "",
+        f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, {about['machine']}, "
+        f"{about['rounds']} interleaved rounds; "
+        + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
+        + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its median "
+        "time between tokens. From a server on the same machine, so that a cold load is everything but "
+        "the network. Loading Peso Leve includes Python. KL is in nats from the dequantized GGUF "
+        f"(ours on 4,096 tokens, theirs on {KL_TOKENS:,}); wllama does not give its logits.",
+        "",
+        "| | wire, MB | KL | " + " | ".join(title for _, title, _ in COLUMNS) + " |",
+        "|---|---:|---:|" + "---:|" * len(COLUMNS),
+    ]
+    for entrant in results["contenders"]:
+        cells = [f"{entrant['wire_bytes'] / 1e6:.1f}"]
+        cells.append("" if entrant["kl"] is None else f"{entrant['kl']:.3f}")
+        for key, _, digits in COLUMNS:
+            scale = 1e-6 if key == "memory" else 1
+            values = [scale * row[key] for row in entrant["rounds"]]
+            cells.append(
+                f"{statistics.median(values):.{digits}f} "
+                f"({min(values):.{digits}f}–{max(values):.{digits}f})"
+            )
+        lines.append(f"| {entrant['label']} | " + " | ".join(cells) + " |")
+    lines += ["", "Ratios to wllama, of medians:", ""]
+    lines.append("| | " + " | ".join(title.split(",")[0] for _, title, _ in COLUMNS) + " |")
+    lines.append("|---|" + "---:|" * len(COLUMNS))
+    base = next(e for e in results["contenders"] if e["label"].startswith("wllama"))
+    for entrant in results["contenders"]:
+        ratios = [
+            statistics.median(r[key] for r in entrant["rounds"])
+            / statistics.median(r[key] for r in base["rounds"])
+            for key, _, _ in COLUMNS
+        ]
+        lines.append(f"| {entrant['label']} | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
+    return "\n".join([*lines, "", "![the same as a plot](chat.svg)", ""])
+
+
+if __name__ == "__main__":
+    main()
