@@ -24,10 +24,8 @@ GENERATE = """
   const abort = new AbortController();
   const pieces = [];
   const prefill = [];
-  const late = [];
-  const listen = ({ data }) => {
-    if (data.type === 'token' && abort.signal.aborted) late.push(...data.token_ids);
-  };
+  const received = [];
+  const listen = ({ data }) => data.type === 'token' && received.push(...data.token_ids);
   model.client.worker.addEventListener('message', listen);
   let longestGap = 0;
   let last = performance.now();
@@ -45,14 +43,14 @@ GENERATE = """
     });
     for (;;) {
       const { done, value } = await answer.next();
-      if (done) return { pieces, prefill, late, result: value, seconds: seconds(), longestGap };
+      if (done) return { pieces, prefill, received, result: value, seconds: seconds(), longest_gap: longestGap };
       pieces.push(value);
       if (pieces.length === abortAfter) abort.abort();
     }
   } catch (error) {
     if (error.code === undefined) throw error;
     const { code, message } = error;
-    return { pieces, prefill, late, error: { code, message }, seconds: seconds(), longestGap };
+    return { pieces, prefill, received, error: { code, message }, seconds: seconds(), longest_gap: longestGap };
   } finally {
     clearInterval(heartbeat);
     model.client.worker.removeEventListener('message', listen);
@@ -75,10 +73,10 @@ class Answer:
     pieces: list[dict[str, Any]]
     prefill: list[tuple[int, int]]
     """What ``onPrefill`` was told."""
-    late: list[int]
-    """Ids that the worker still sent after the abort."""
+    received: list[int]
+    """Every token id that the worker sent, those after an abort too."""
     seconds: float
-    longestGap: float  # noqa: N815  as the page says it
+    longest_gap: float
     """The longest that the page's own thread stood still, in milliseconds."""
     result: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str] = field(default_factory=dict)

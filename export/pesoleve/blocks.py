@@ -46,3 +46,13 @@ class BlockTensor:
         if self.minimum is not None:
             blocks = blocks + self.minimum.astype(np.float32)[:, :, None]
         return np.ascontiguousarray(blocks.reshape(rows, columns), dtype=np.float32)
+
+    def power_of_two_blocks(self) -> BlockTensor:
+        """Return the same tensor with scales repeated until a block is a power of two: MatMulNBits
+        takes no other."""
+        block = self.block & -self.block
+        times = self.block // block
+        if times == 1:
+            return self
+        minimum = None if self.minimum is None else np.repeat(self.minimum, times, axis=1)
+        return BlockTensor(self.q, np.repeat(self.scale, times, axis=1), minimum, self.zero, self.bits)

@@ -223,7 +223,7 @@ def _weights(
         "weights",
         f"{name}: {weights.describe(dtype)}",
         work,
-        code=(weights, *weights.QUANTIZERS, planes, blocks, exact_gguf, gguf_file),
+        code=(weights, *weights.CODE, planes, blocks, gguf_file),
         depends_on={"graph": graph.key, "dtype": dtype.model_dump(exclude={"max_kl"})},
     )
 

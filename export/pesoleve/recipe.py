@@ -117,18 +117,21 @@ class CanaryRecipe(Strict):
 class WeightsDtype(Strict):
     """How a decoder's weights travel.
 
-    ``exact_gguf`` takes a GGUF's integers as they are. The others quantize ``bits`` wide, with an fp16
-    scale and minimum every ``block_size`` weights; the token table, which is also the head, gets
-    ``embedding_bits``. ``keep`` names the parts of tensor names that stay as the source has them.
+    ``exact_gguf``  a GGUF's integers as they are
+    ``fp32``        as they are
+    ``rtn``, ``hqq``  ``bits`` wide, a scale (and minimum) every ``block_size`` weights; the token table,
+                    which is also the head, gets ``embedding_bits``
+    ``gptq``        calibrated layer by layer, each tensor with the step its sensitivity allows
+                    (``quantizers.llama.Settings``); the most sensitive stay as the source has them
     """
 
-    method: Literal["exact_gguf", "fp32", "rtn", "hqq", "gptq", "mixed"]
+    method: Literal["exact_gguf", "fp32", "rtn", "hqq", "gptq"]
     bits: int = Field(default=4, ge=2, le=8)
     block_size: Literal[16, 32, 64, 128] = 32
-    embedding_bits: int = Field(default=8, ge=2, le=8)
-    scale_bits: int = Field(default=10, ge=2, le=10)
-    """Bits of the scales' mantissas that are kept; the fewer, the better they compress."""
-    keep: list[str] = []
+    embedding_bits: int = Field(default=8, ge=5, le=8)
+    linear_loss: float = Field(default=0.03, gt=0)
+    embedding_step: float = Field(default=0.45, gt=0)
+    kept_mantissa_bits: int = Field(default=10, ge=2, le=10)
     max_kl: float = Field(default=1.0, ge=0)
     """``build`` refuses the dtype when its mean KL from the source, in nats, is larger."""
 

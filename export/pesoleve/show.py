@@ -71,7 +71,8 @@ def _figure(row: Quality) -> str:
 
 def frontier(console: Console, model: Model) -> None:
     """Draw bytes on the wire against KL, smallest first; a bar's length is its bytes."""
-    kl = {row.dtype: row.value for row in model.quality if row.metric == "kl"}
+    dtypes = model.devices["wasm"].files
+    kl = {row.dtype: row.value for row in model.quality if row.metric == "kl" and row.dtype in dtypes}
     if len(kl) < 2:
         return
     wire = {d: sum(f.bytes for f in model.files_for("wasm", d).values()) for d in kl}

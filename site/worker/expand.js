@@ -117,9 +117,13 @@ function rounded(tensor) {
 }
 
 /** @param {BlockTensor} tensor @returns {ExternalFile[]} for MatMulNBits */
-function packed({ name, blocks, q, scale, minimum }) {
+function packed({ name, blocks, q, scale: scales, minimum: minimums }) {
   const [rows, columns] = blocks.shape;
-  const groups = columns / blocks.block;
+  // MatMulNBits takes only blocks that are a power of two.
+  const block = blocks.block & -blocks.block;
+  const groups = columns / block;
+  const scale = repeat(scales, blocks.block / block);
+  const minimum = minimums === null ? null : repeat(minimums, blocks.block / block);
   const zero = blocks.bits === 4 ? blocks.zero | (blocks.zero << 4) : blocks.zero;
   const zeros = new Uint8Array(rows * (blocks.bits === 4 ? (groups + 1) >> 1 : groups)).fill(zero);
   const files = [
@@ -131,6 +135,14 @@ function packed({ name, blocks, q, scale, minimum }) {
     files.push({ path: `${name}.minimum_t`, data: bytes(transpose(minimum, rows, groups)) });
   }
   return files;
+}
+
+/** @param {Float32Array} values @param {number} times */
+function repeat(values, times) {
+  if (times === 1) return values;
+  const out = new Float32Array(values.length * times);
+  values.forEach((value, i) => void out.fill(value, i * times, (i + 1) * times));
+  return out;
 }
 
 /** @param {Float32Array} values @param {number} rows @param {number} columns */

@@ -281,15 +281,15 @@ def test_exact_gguf_of_something_else_is_a_recipe_error(
 def test_a_dtype_that_is_too_far_from_its_source_publishes_nothing(
     tiny_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exact = weights.exact
+    reduce_weights = weights.reduce_weights
 
-    def spoiled(given: Any, source: Any) -> Tensors:
-        tensors = dict(exact(given, source))
+    def spoiled(*given: Any) -> Tensors:
+        tensors = dict(reduce_weights(*given))
         table = tensors[TABLE]
         assert isinstance(table, BlockTensor)
         return {**tensors, TABLE: replace(table, q=table.q & np.uint8(0xC0))}
 
-    monkeypatch.setattr(weights, "exact", spoiled)
+    monkeypatch.setattr(weights, "reduce_weights", spoiled)
     with pytest.raises(
         QualityError, match=r"tiny-llama in q4_1 is \d\.\d{4} nats.*dtypes\.q4_1\.max_kl"
     ) as told:

@@ -120,22 +120,43 @@ def _by_row(plane: npt.NDArray[Any], rows: int) -> Any:
     return np.ascontiguousarray(plane.reshape(rows, -1))
 
 
-def stack(parts: list[BlockTensor]) -> BlockTensor | None:
-    """Return tensors that share their inputs as one with all their outputs, or None if they differ
-    in block, bits or zero."""
-    first = parts[0]
-    alike = all(
-        (p.bits, p.zero, p.block, p.minimum is None, p.scale.dtype)
-        == (first.bits, first.zero, first.block, first.minimum is None, first.scale.dtype)
-        for p in parts
-    )
-    if not alike:
-        return None
-    minimums: list[npt.NDArray[Any]] = [part.minimum for part in parts if part.minimum is not None]
+def stack(parts: list[BlockTensor]) -> BlockTensor:
+    """Return tensors that share their inputs as one with all their outputs; no value changes.
+
+    Parts that differ are brought to a common form first: the smallest block, 8-bit planes around 128
+    (levels are within -128 and 127),
+    the widest float type, and minimums, of zero where there were none.
+    """
+    if not all(_alike(part, parts[0]) for part in parts):
+        parts = _in_common_form(parts)
+    minimums = [part.minimum for part in parts if part.minimum is not None]
     return BlockTensor(
         np.concatenate([part.q for part in parts]),
         np.concatenate([part.scale for part in parts]),
         np.concatenate(minimums) if minimums else None,
-        first.zero,
-        first.bits,
+        parts[0].zero,
+        parts[0].bits,
     )
+
+
+def _alike(part: BlockTensor, other: BlockTensor) -> bool:
+    return (part.bits, part.zero, part.block, part.minimum is None, part.scale.dtype) == (
+        other.bits, other.zero, other.block, other.minimum is None, other.scale.dtype,
+    )  # fmt: skip
+
+
+def _in_common_form(parts: list[BlockTensor]) -> list[BlockTensor]:
+    block = min(part.block for part in parts)
+    dtype = np.result_type(*(part.scale.dtype for part in parts))
+    with_minimum = any(part.minimum is not None for part in parts)
+    common = []
+    for part in parts:
+        scale = np.repeat(part.scale, part.block // block, axis=1).astype(dtype)
+        minimum = None
+        if part.minimum is not None:
+            minimum = np.repeat(part.minimum, part.block // block, axis=1).astype(dtype)
+        elif with_minimum:
+            minimum = np.zeros_like(scale)
+        levels = (part.q.astype(np.int16) - part.zero + 128).astype(np.uint8)
+        common.append(BlockTensor(levels, scale, minimum, 128, 8))
+    return common

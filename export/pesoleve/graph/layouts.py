@@ -57,7 +57,7 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
     graph = laid.graph
     for tensor in [t for t in graph.initializer if t.name in tensors]:
         graph.initializer.remove(tensor)
-    packed = {n: t for n, t in tensors.items() if isinstance(t, BlockTensor)}
+    packed = {n: t.power_of_two_blocks() for n, t in tensors.items() if isinstance(t, BlockTensor)}
     if layout != "blocks":
         _leave_flash_attention(graph)
         packed = {}
@@ -92,6 +92,7 @@ def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
         elif layout == "int8":
             files |= _round_outputs(name, tensor.dequantize())
         else:
+            tensor = tensor.power_of_two_blocks()
             rows, columns = tensor.q.shape
             groups = columns // tensor.block
             q = tensor.q

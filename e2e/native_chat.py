@@ -1,0 +1,54 @@
+"""The chat model in CPython over the very files that the page fetches: what its answers should be."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from pesoleve.chat import chat_prompt
+from pesoleve.graph import layouts
+from pesoleve.native_host import NativeDecoder, NativeTokenizer
+from pesoleve.pack import unpack
+from pesoleve.planes import read_planes
+from pesoleve_worker.catalog import Model, TextGeneration
+
+
+class NativeChat:
+    """The default dtype, as WASM has it: every weight in fp32."""
+
+    def __init__(self, model: Model, models: Path) -> None:
+        assert isinstance(model.pipeline, TextGeneration)
+        assert model.devices["wasm"].layout == "float32"
+        self._pipeline = model.pipeline
+        files = {
+            role: unpack((models / file.path).read_bytes(), file)
+            for role, file in model.files_for("wasm", model.default_dtype).items()
+        }
+        weights = layouts.expand(read_planes(files["weights"]), "float32")
+        self._decoder = NativeDecoder(files["graph"], weights, model.devices["wasm"].session_config)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "tokenizer.json"
+            path.write_bytes(files["tokenizer"])
+            self._tokenizer = NativeTokenizer(path)
+
+    def count(self, content: str) -> int:
+        """How many tokens the prompt of one user turn has."""
+        return len(self._ids(content))
+
+    def greedy(self, content: str, most: int) -> list[int]:
+        """The likeliest tokens of the answer, its end included."""
+        return asyncio.run(self._greedy(content, most))
+
+    async def _greedy(self, content: str, most: int) -> list[int]:
+        self._decoder.truncate(0)
+        ids, answer = self._ids(content), list[int]()
+        while len(answer) < most and not set(answer) & set(self._pipeline.eos_token_ids):
+            (candidates,) = await self._decoder.feed(ids, 1)
+            ids = list(candidates.ids)
+            answer += ids
+        return answer
+
+    def _ids(self, content: str) -> list[int]:
+        prompt = chat_prompt([{"role": "user", "content": content}], self._pipeline)
+        return self._tokenizer.encode(prompt, special=False)
