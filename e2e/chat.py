@@ -34,7 +34,9 @@ GENERATE = """
     last = performance.now();
   }, 10);
   const begun = performance.now();
-  const seconds = () => (performance.now() - begun) / 1000;
+  const told = () => ({
+    pieces, prefill, received, longest_gap: longestGap, seconds: (performance.now() - begun) / 1000,
+  });
   try {
     const answer = model.generate(messages, {
       ...options,
@@ -43,14 +45,14 @@ GENERATE = """
     });
     for (;;) {
       const { done, value } = await answer.next();
-      if (done) return { pieces, prefill, received, result: value, seconds: seconds(), longest_gap: longestGap };
+      if (done) return { ...told(), result: value };
       pieces.push(value);
       if (pieces.length === abortAfter) abort.abort();
     }
   } catch (error) {
     if (error.code === undefined) throw error;
     const { code, message } = error;
-    return { pieces, prefill, received, error: { code, message }, seconds: seconds(), longest_gap: longestGap };
+    return { ...told(), error: { code, message } };
   } finally {
     clearInterval(heartbeat);
     model.client.worker.removeEventListener('message', listen);
@@ -71,7 +73,7 @@ class Answer:
     """What came of one ``generate``; ``result`` is empty after an error."""
 
     pieces: list[dict[str, Any]]
-    prefill: list[tuple[int, int]]
+    prefill: list[list[int]]
     """What ``onPrefill`` was told."""
     received: list[int]
     """Every token id that the worker sent, those after an abort too."""

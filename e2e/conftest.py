@@ -45,9 +45,14 @@ def plain_site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def model() -> Model:
-    """MiniLM-L6 as it was built into the site."""
-    models = {entry.id: entry for entry in catalog.read(SITE / "models").models}
+def models() -> dict[str, Model]:
+    """What was built into the site, by id."""
+    return {entry.id: entry for entry in catalog.read(SITE / "models").models}
+
+
+@pytest.fixture(scope="session")
+def model(models: dict[str, Model]) -> Model:
+    """MiniLM-L6."""
     return models["minilm-l6"]
 
 

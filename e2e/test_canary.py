@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .server import serve_site
-from .visit import Visit
+from .visit import MINILM, Visit
 
 FORGED_GPU = b"""
 const openSession = OrtHost.prototype.openSession;
@@ -46,7 +46,7 @@ def test_wrong_gpu_is_left_for_wasm(visit: Visit, forgery: bytes) -> None:
 def test_the_page_says_that_the_gpu_was_left(visit: Visit) -> None:
     script = FORGED_GPU.replace(b"FORGERY", b"data[3] += 0.01;")
     with serve_site(changes={"/worker/ort_host.js": lambda code: code + script}) as site:
-        visit.open(site, "?device=webgpu")
+        visit.open(site, f"{MINILM}&device=webgpu")
         visit.page.get_by_role("button", name="Download").click()
         notice = visit.page.locator(".measured .notice")
         expect(notice).to_contain_text("WebGPU was tried and left", timeout=120_000)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from pesoleve import catalog
 from pesoleve_worker.catalog import Model
 
 from .chat import ID, Chat, assistant, open_chat, user
@@ -31,11 +30,6 @@ FOX = "Repeat this text word for word: 'The quick brown fox jumps over the lazy 
 
 
 @pytest.fixture(scope="module")
-def entry() -> Model:
-    return next(model for model in catalog.read(SITE / "models").models if model.id == ID)
-
-
-@pytest.fixture(scope="module")
 def page_visit(browser: Browser, isolated_site: str) -> Iterator[Visit]:
     """One page for all tests here: a load takes a while."""
     with browser.new_page() as page:
@@ -49,11 +43,11 @@ def chat(page_visit: Visit) -> Chat:
     return open_chat(page_visit)
 
 
-def test_greedy_answers_are_cpythons(chat: Chat, entry: Model) -> None:
+def test_greedy_answers_are_cpythons(chat: Chat, models: dict[str, Model]) -> None:
     """Token for token, over the very files that the page fetched."""
     # In a thread of its own: Playwright's event loop holds this one.
     with ThreadPoolExecutor(1) as pool:
-        native = pool.submit(NativeChat, entry, SITE / "models").result()
+        native = pool.submit(NativeChat, models[ID], SITE / "models").result()
         expected = [pool.submit(native.greedy, prompt, 48).result() for prompt in PROMPTS]
     answers = [chat.ask(prompt, max_new_tokens=48) for prompt in PROMPTS]
     assert [answer.ids for answer in answers] == expected
@@ -69,7 +63,7 @@ def test_what_is_told_adds_up(chat: Chat) -> None:
     assert answer.result["finish_reason"] == "length"
     assert answer.result["log_probabilities"] == []
     told = answer.result["prompt_tokens"] - answer.result["cached_tokens"]
-    assert answer.prefill[-1] == [told, told]
+    assert answer.prefill == [[told, told]]
     used = answer.result["prompt_tokens"] + len(answer.ids) - 1  # the last is never fed
     assert answer.result["context"] == {"used": used, "limit": 2048}
     timings = answer.result["timings"]
@@ -121,12 +115,12 @@ def test_characters_are_never_split(chat: Chat) -> None:
     assert "".join(pieces) == answer.text
 
 
-def test_a_character_cut_off_by_the_limit_is_shown_as_cut(chat: Chat) -> None:
+def test_a_character_cut_off_by_the_limit_spoils_no_other(chat: Chat) -> None:
     whole = chat.ask(EMOJI, max_new_tokens=36)
     cut = chat.ask(EMOJI, max_new_tokens=35)
     assert cut.ids == whole.ids[:35]
-    print(repr(cut.text), repr(whole.text), cut.pieces[-2:])
     assert "".join(piece["text"] for piece in cut.pieces) == cut.text
+    assert cut.text.rstrip("\ufffd") == whole.text[:-1]
 
 
 def test_stop_strings_end_the_answer_before_themselves(chat: Chat) -> None:

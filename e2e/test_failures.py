@@ -13,7 +13,7 @@ from pesoleve_worker.catalog import Model
 from pesoleve_worker.errors import CODES
 
 from .server import Change, serve_site
-from .visit import Visit
+from .visit import MINILM, Visit
 
 LOAD = "const model = await pesoleve.load('minilm-l6', { device: 'wasm' }); return model.stats;"
 
@@ -55,9 +55,12 @@ def test_damaged_weights_are_refused_by_name(
 
 
 def edited(edit: str, value: object) -> Change:
+    """Change one place of the catalog; ``minilm`` in its path is that model's entry."""
+
     def change(content: bytes) -> bytes:
         catalog = json.loads(content)
-        *parents, last = edit.split(".")
+        ids = [model["id"] for model in catalog["models"]]
+        *parents, last = edit.replace("minilm", f"models.{ids.index('minilm-l6')}").split(".")
         place = catalog
         for part in parents:
             place = place[int(part) if part.isdigit() else part]
@@ -74,12 +77,12 @@ def edited(edit: str, value: object) -> Change:
         (lambda content: content[:100], "catalog_invalid"),
         (lambda _: b"[]", "catalog_invalid"),
         (edited("schema_version", 99), "catalog_invalid"),
-        (edited("models.0.files.0.path", "../../secret.zst"), "catalog_invalid"),
-        (edited("models.0.files.0.path", "https://elsewhere.example/x.zst"), "catalog_invalid"),
-        (edited("models.0.files.0.bytes", 10**15), "catalog_invalid"),
-        (edited("models.0.files.0.sha256", "00"), "catalog_invalid"),
-        (edited("models.0.shape", {"layers": "six"}), "catalog_invalid"),
-        (edited("models.0.canary.outputs", {}), "catalog_invalid"),
+        (edited("minilm.files.0.path", "../../secret.zst"), "catalog_invalid"),
+        (edited("minilm.files.0.path", "https://elsewhere.example/x.zst"), "catalog_invalid"),
+        (edited("minilm.files.0.bytes", 10**15), "catalog_invalid"),
+        (edited("minilm.files.0.sha256", "00"), "catalog_invalid"),
+        (edited("minilm.shape", {"layers": "six"}), "catalog_invalid"),
+        (edited("minilm.canary.outputs", {}), "catalog_invalid"),
     ],
     ids=[
         "absent", "truncated", "another shape", "another version", "path above", "other origin",
@@ -196,7 +199,7 @@ def test_the_page_words_a_failure_and_tries_again(visit: Visit, model: Model) ->
         return flip_last_byte(content) if broken["now"] else content
 
     with serve_site(changes={weights_name(model): corrupt_at_first}) as site:
-        visit.open(site)
+        visit.open(site, MINILM)
         visit.page.get_by_role("button", name="Download").click()
         alert = visit.page.get_by_role("alert")
         expect(alert).to_contain_text("not the one that was published", timeout=120_000)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from pesoleve.serve import CSP
 
+from .accessibility import expect_accessible
 from .server import SITE, serve_site
-from .visit import Visit
+from .visit import MINILM, Visit
 
-AXE = (Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js").read_text()
 READY = 120_000
 
 
@@ -22,16 +21,9 @@ def download(page: Page, name: str = "Download") -> None:
     expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
 
 
-def expect_accessible(page: Page) -> None:
-    page.evaluate(AXE)
-    result = page.evaluate("axe.run()")
-    problems = [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in result["violations"]]
-    assert not problems, problems
-
-
 def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     page = visit.page
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     expect(
         page.get_by_role("button", name=re.compile(r"Download 19\.\d MB and run it"))
     ).to_be_enabled()
@@ -62,7 +54,7 @@ def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
 
 def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) -> None:
     page = visit.page
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     before = page.get_by_test_id("plan-total").inner_text()
     page.get_by_role("radio", name="q8").check()
     expect(page.get_by_test_id("plan-total")).not_to_have_text(before)
@@ -76,7 +68,7 @@ def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) 
 
 def test_keyboard_only(visit: Visit, isolated_site: str) -> None:
     page = visit.page
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
 
     def press_until(name: str) -> None:
         for _ in range(20):
@@ -103,7 +95,7 @@ def test_keyboard_only(visit: Visit, isolated_site: str) -> None:
 
 def test_cancel_and_load_again(visit: Visit, isolated_site: str) -> None:
     page = visit.page
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     page.get_by_role("button", name="Download").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("alert")).to_contain_text("Cancelled")
@@ -137,7 +129,7 @@ def test_narrow_page_fits_and_can_be_read(visit: Visit, isolated_site: str, sche
     page = visit.page
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     download(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect_accessible(page)
@@ -145,7 +137,7 @@ def test_narrow_page_fits_and_can_be_read(visit: Visit, isolated_site: str, sche
 
 def test_under_a_base_path_without_isolation(visit: Visit) -> None:
     with serve_site(base_path="/some/folder/", isolation=False) as site:
-        visit.open(site)
+        visit.open(site, MINILM)
         assert visit.page.evaluate("crossOriginIsolated") is False
         expect(visit.page.locator(".scale__device")).to_contain_text("One thread.")
         download(visit.page)

@@ -9,22 +9,24 @@ from playwright.sync_api import Page, expect
 
 from pesoleve_worker.catalog import Model
 
-from .visit import Visit
+from .visit import MINILM, Visit
 
-HEAVY = (
+CLICKED = (
     "/vendor/pyodide/",
     "/vendor/onnxruntime/",
     "/vendor/tokenizers/",
     "/vendor/jinja/",
+    "/vendor/zstd/",
     ".zst",
-    "/worker/",
 )
+"""What the button says it will fetch."""
+HEAVY = (*CLICKED, "/worker/")
 
 
 def test_little_is_fetched_before_the_click(
     visit: Visit, isolated_site: str, budgets: dict[str, int]
 ) -> None:
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     visit.page.wait_for_load_state("networkidle")
     heavy = [path for path in visit.bytes_by_path() if any(part in path for part in HEAVY)]
     assert not heavy
@@ -35,23 +37,20 @@ def test_little_is_fetched_before_the_click(
 def test_cold_visit_stays_in_budget_and_costs_what_the_button_said(
     visit: Visit, isolated_site: str, budgets: dict[str, int]
 ) -> None:
-    visit.open(isolated_site)
+    visit.open(isolated_site, MINILM)
     said = visit.page.locator(".scale__parts small").all_inner_texts()
     predicted = sum(int(text.split()[0].replace(",", "")) for text in said)
     before = visit.total_bytes()
     visit.page.get_by_role("button", name="Download").click()
     expect(visit.page.locator(".ranking__row").first).to_be_visible(timeout=120_000)
-    vendored = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in HEAVY[:4])}
+    vendored = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in CLICKED)}
     assert sum(vendored.values()) == predicted
     assert before < visit.total_bytes() <= budgets["cold_visit"]
     visit.expect_clean(isolated_site)
 
 
-@pytest.mark.parametrize("dtype", ["fp32", "q8", "q4"])
-def test_every_model_file_costs_what_the_catalog_says(
-    page: Page, visit: Visit, isolated_site: str, model: Model, dtype: str
-) -> None:
-    """Counted by CDP itself, chunk by chunk, on the page that downloads them."""
+def count_bytes(page: Page) -> dict[str, int]:
+    """What ``page`` receives from now on by path, counted by CDP itself, chunk by chunk."""
     cdp = page.context.new_cdp_session(page)
     paths: dict[str, str] = {}
     received: dict[str, int] = {}
@@ -68,14 +67,31 @@ def test_every_model_file_costs_what_the_catalog_says(
     cdp.on("Network.requestWillBeSent", keep_path)
     cdp.on("Network.dataReceived", add_bytes)
     cdp.send("Network.enable")
+    return received
+
+
+@pytest.mark.parametrize(
+    ("id_", "dtype"),
+    [
+        ("minilm-l6", "fp32"),
+        ("minilm-l6", "q8"),
+        ("minilm-l6", "q4"),
+        ("smollm2-135m-instruct", "q4_1"),
+    ],
+)
+def test_every_model_file_costs_what_the_catalog_says(
+    page: Page, visit: Visit, isolated_site: str, models: dict[str, Model], id_: str, dtype: str
+) -> None:
+    received = count_bytes(page)
     visit.open_blank(isolated_site)
     stats = visit.run_module(
-        """const model = await pesoleve.load('minilm-l6', { device: 'wasm', dtype: argument });
+        """const { id, dtype } = argument;
+           const model = await pesoleve.load(id, { device: 'wasm', dtype });
            await model.dispose();
            return model.stats;""",
-        dtype,
+        {"id": id_, "dtype": dtype},
     )
-    files = model.files_for("wasm", dtype).values()
+    files = models[id_].files_for("wasm", dtype).values()
     assert {p: b for p, b in received.items() if p.endswith(".zst")} == {
         f"/models/{file.path}": file.bytes for file in files
     }
@@ -84,11 +100,20 @@ def test_every_model_file_costs_what_the_catalog_says(
     visit.expect_clean(isolated_site)
 
 
+def test_the_chat_model_stays_in_budget(models: dict[str, Model], budgets: dict[str, int]) -> None:
+    """On every device; that the page fetches just these files is tested above."""
+    chat = models["smollm2-135m-instruct"]
+    assert len(chat.devices) >= 2
+    for device in chat.devices:
+        files = chat.files_for(device, chat.default_dtype).values()
+        assert 0 < sum(file.bytes for file in files) <= budgets["smollm2_model_files"]
+
+
 def test_what_the_module_measured_is_what_crossed_the_wire(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     stats = visit.run_module(
         "const model = await pesoleve.load('minilm-l6', { device: 'wasm' }); return model.stats;"
     )
-    crossed = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in HEAVY[:4])}
+    crossed = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in CLICKED)}
     assert stats["bytes"]["total"] == sum(crossed.values())
     assert stats["bytes"]["model"] == sum(b for p, b in crossed.items() if p.endswith(".zst"))

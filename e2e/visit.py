@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request
 
+MINILM = "?model=minilm-l6"
+"""The query that asks the page for MiniLM, whichever model is the first."""
+
 
 @dataclass
 class Visit:

@@ -1,9 +1,11 @@
-"""SmolLM2-135M in Chromium beside wllama and Transformers.js, in one run. Writes ``chat.md``, ``.json`` and
-``.svg`` beside this file.
+"""SmolLM2-135M in Chromium beside wllama and Transformers.js, in one run.
 
-Every contender is loaded cold in a fresh browser context, then warm in a second page of the same context,
-where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are interleaved. Every
-prompt has a system message of its own, so that no prefix of one is left in a cache by another.
+Writes ``chat.md``, ``chat.json`` and ``chat.svg`` beside this file.
+
+Every contender is loaded cold in a fresh browser context, then warm in a second page of the same
+context, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are
+interleaved. Every prompt has a system message of its own, so that no prefix of one is left in a cache by
+another.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ KL_TOKENS = 1024
 OURS = (
     """
   const { load } = await import(new URL('/site/js/pesoleve.js', location.href));
-  const model = await load('%s', { device: 'wasm', dtype: argument.dtype });
+  const model = await load('{ID}', { device: 'wasm', dtype: argument.dtype });
   const speak = async ({ messages, count }, tell) => {
     for await (const { token_ids } of model.generate(messages, { max_new_tokens: count })) {
       tell(token_ids.length);
@@ -58,20 +60,20 @@ OURS = (
   };
 """
     % ID
-)  # noqa: UP031  braces abound
+)
 WLLAMA = (
     """
   const { Wllama } = await import(new URL('/peers/@wllama/wllama/esm/index.js', location.href));
   const wasm = new URL('/peers/@wllama/wllama/esm/wasm/wllama.wasm', location.href).href;
   const model = new Wllama({ default: wasm }, { suppressNativeLog: true });
-  await model.loadModelFromUrl(new URL('/models/%s/model.gguf', location.href).href, {
+  await model.loadModelFromUrl(new URL('/models/{MODEL}/model.gguf', location.href).href, {
     useCache: true, n_threads: argument.threads, n_gpu_layers: 0, n_ctx: 2048 });
   const speak = ({ text, count }, tell) => model.createCompletion({
     prompt: text, max_tokens: count, temperature: 0, top_k: 1, stream: true, cache_prompt: false,
     onData: () => tell(1) });
 """
     % MODEL
-)  # noqa: UP031
+)
 TRANSFORMERS = (
     """
   const { pipeline, env, TextStreamer } = await import(
@@ -81,14 +83,14 @@ TRANSFORMERS = (
   env.localModelPath = '/models/';
   env.backends.onnx.wasm.wasmPaths = new URL('/peers/onnxruntime-web/dist/', location.href).href;
   env.backends.onnx.wasm.numThreads = argument.threads;
-  const model = await pipeline('text-generation', '%s', { device: 'wasm', dtype: argument.dtype });
+  const model = await pipeline('text-generation', '{MODEL}', { device: 'wasm', dtype: argument.dtype });
   const speak = ({ text, count }, tell) => model(text, {
     max_new_tokens: count, do_sample: false, return_full_text: false, add_special_tokens: false,
     streamer: new TextStreamer(model.tokenizer, {
       skip_prompt: true, callback_function: () => {}, token_callback_function: () => tell(1) }) });
 """
     % MODEL
-)  # noqa: UP031
+)
 MEASURE = """
   const loadSeconds = (performance.now() - begun) / 1000;
   const answers = {};
@@ -274,8 +276,8 @@ def report(results: dict[str, Any]) -> str:
         f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, {about['machine']}, "
         f"{about['rounds']} interleaved rounds; "
         + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
-        + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its median "
-        "time between tokens. From a server on the same machine, so that a cold load is everything but "
+        + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its "
+        "median time between tokens. From a server on the same machine, so that a cold load is everything but "
         "the network. Loading Peso Leve includes Python. KL is in nats from the dequantized GGUF "
         f"(ours on 4,096 tokens, theirs on {KL_TOKENS:,}); wllama does not give its logits.",
         "",

@@ -1,4 +1,4 @@
-"""SmolLM2 as its peers have it: the GGUF itself, and optimum's ONNX in q8 and q4 as Transformers.js does."""
+"""SmolLM2 as its peers have it: the GGUF itself, and optimum's ONNX in Transformers.js's q8 and q4."""
 
 from __future__ import annotations
 

@@ -14,17 +14,31 @@ import zstandard
 
 from pesoleve_worker.catalog import File, Role
 
-LEVEL = 19
 THREADS = 2
 """Fixed: zstd's output depends on whether it has workers, and the name depends on the output."""
+
+MATCHES = zstandard.ZstdCompressionParameters.from_level(
+    19, threads=THREADS, write_content_size=True, write_checksum=False
+)
+ENTROPY = zstandard.ZstdCompressionParameters.from_level(
+    1,
+    strategy=zstandard.STRATEGY_FAST,
+    min_match=7,
+    hash_log=6,
+    threads=THREADS,
+    write_content_size=True,
+    write_checksum=False,
+)
+"""Level 19 finds matches in anything; where there are none to find, in levels of a fine quantization, they
+cost more than they save, and entropy coding alone is smaller by up to a tenth."""
 
 
 def pack(content: bytes, role: Role, dtype: str | None, model_id: str, output: Path) -> File:
     """Write ``content`` compressed into ``output`` and return its catalog entry."""
-    compressor = zstandard.ZstdCompressor(
-        level=LEVEL, threads=THREADS, write_content_size=True, write_checksum=False
+    wire = min(
+        (zstandard.ZstdCompressor(compression_params=p).compress(content) for p in (MATCHES, ENTROPY)),
+        key=len,
     )
-    wire = compressor.compress(content)
     sha256 = hashlib.sha256(wire).hexdigest()
     name = f"{role}-{sha256[:16]}.zst"
     (output / name).write_bytes(wire)

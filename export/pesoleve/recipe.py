@@ -119,8 +119,8 @@ class WeightsDtype(Strict):
 
     ``exact_gguf``  a GGUF's integers as they are
     ``fp32``        as they are
-    ``rtn``, ``hqq``  ``bits`` wide, a scale (and minimum) every ``block_size`` weights; the token table,
-                    which is also the head, gets ``embedding_bits``
+    ``rtn``, ``hqq``  ``bits`` wide, a scale (and minimum) every ``block_size`` weights; the token
+                    table, which is also the head, gets ``embedding_bits``
     ``gptq``        calibrated layer by layer, each tensor with the step its sensitivity allows
                     (``quantizers.llama.Settings``); the most sensitive stay as the source has them
     """

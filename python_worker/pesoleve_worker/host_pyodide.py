@@ -112,6 +112,11 @@ class PyodideTokenizer:
         return str(self._decode(to_js(list(ids))))
 
 
+def plain(value: Any) -> Any:
+    """Return what the page sent as Python's own: lists and dicts, or what was neither as it is."""
+    return value.to_py() if hasattr(value, "to_py") else value
+
+
 class Worker:
     """Answers the page's messages. Every method takes and returns what ``postMessage`` can carry."""
 
@@ -174,16 +179,15 @@ class Worker:
     async def generate(self, request: int, payload: Any) -> Any:
         result = await self._app.generate(
             request,
-            payload.messages.to_py(),
-            payload.options.to_py(),
+            plain(payload.messages),
+            plain(payload.options),
             lambda text, ids, logs: payload.onToken(text, to_js(ids), to_js(logs)),
             payload.onPrefill,
         )
         return to_js(result, dict_converter=Object.fromEntries)
 
     async def run(self, request: int, payload: Any) -> Any:
-        inputs = payload.inputs
-        batches = await self._app.run(request, inputs.to_py() if hasattr(inputs, "to_py") else inputs)
+        batches = await self._app.run(request, plain(payload.inputs))
         pairs = [[batch.indices, batch.vectors.native] for batch in batches]
         return self._host.collectVectors(to_js(pairs))
 

@@ -62,6 +62,7 @@ export async function start(id, options) {
       ),
       ...[...files].map(arrive),
     ]);
+    decoder.kill(aborted()); // and what it holds of the files goes with it
     const downloads = arrived.map(({ downloaded }) => downloaded);
     const downloadSeconds = Math.max(...downloads.map((d) => d.start + d.seconds)) - begun / 1000;
     /** @type {LoadResult} */

@@ -45,15 +45,21 @@ export function expand(planes, layout) {
  * @param {BlockTensor} tensor
  * @returns {Float32Array} W, row after row
  */
-export function dequantize({ blocks, q, scale, minimum }) {
-  const [rows, columns] = blocks.shape;
-  const { bits, block, zero } = blocks;
+export function dequantize(tensor) {
+  const [rows, columns] = tensor.blocks.shape;
   const out = new Float32Array(rows * columns);
-  const count = scale.length;
+  dequantizeRows(tensor, 0, out);
+  return out;
+}
+
+/** @param {BlockTensor} tensor @param {number} first row @param {Float32Array} out whole rows, filled */
+function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
+  const { bits, block, zero } = blocks;
+  const columns = blocks.shape[1];
   const q4 = bits === 4;
   let at = 0;
-  let read = 0;
-  for (let b = 0; b < count; b++) {
+  let read = (first * columns) / (q4 ? 2 : 1);
+  for (let b = (first * columns) / block; at < out.length; b++) {
     const d = /** @type {number} */ (scale[b]);
     const m = minimum === null ? 0 : /** @type {number} */ (minimum[b]);
     const end = at + block;
@@ -72,10 +78,18 @@ export function dequantize({ blocks, q, scale, minimum }) {
       }
     }
   }
-  return out;
 }
 
 const INT8_ZERO = 128;
+const TILE_ROWS = 32;
+
+let scratchSpace = new Uint8Array(0);
+
+/** The session copies each tensor before it asks for the next: one space serves all. @param {number} size */
+function scratch(size) {
+  if (scratchSpace.length < size) scratchSpace = new Uint8Array(size);
+  return scratchSpace.subarray(0, size);
+}
 
 /**
  * Levels (K, N) of 8 bits around 128, and a scale for each output.
@@ -89,17 +103,27 @@ function rounded(tensor) {
   const scale = new Float32Array(rows);
   let known = false;
   const make = () => {
-    const weight = dequantize(tensor);
-    const levels = new Uint8Array(weight.length);
-    for (let n = 0; n < rows; n++) {
-      const row = weight.subarray(n * columns, (n + 1) * columns);
-      let largest = 0;
-      for (const value of row) largest = Math.max(largest, Math.abs(value));
-      const step = Math.fround(largest === 0 ? 1 : largest / 127);
-      scale[n] = step;
-      for (let k = 0; k < columns; k++) {
-        const level = Math.fround(/** @type {number} */ (row[k]) / step);
-        levels[k * rows + n] = INT8_ZERO + Math.sign(level) * Math.floor(Math.abs(level) + 0.5);
+    const levels = scratch(rows * columns);
+    // A few rows at a time: the small layout is for devices without room for the fp32 matrix.
+    const tile = new Float32Array(TILE_ROWS * columns);
+    for (let first = 0; first < rows; first += TILE_ROWS) {
+      const count = Math.min(TILE_ROWS, rows - first);
+      const weight = tile.subarray(0, count * columns);
+      dequantizeRows(tensor, first, weight);
+      for (let i = 0; i < count; i++) {
+        const row = weight.subarray(i * columns, (i + 1) * columns);
+        let largest = 0;
+        for (let k = 0; k < columns; k++) {
+          const magnitude = Math.abs(/** @type {number} */ (row[k]));
+          if (magnitude > largest) largest = magnitude;
+        }
+        const step = Math.fround(largest === 0 ? 1 : largest / 127);
+        scale[first + i] = step;
+        for (let k = 0; k < columns; k++) {
+          const level = Math.fround(/** @type {number} */ (row[k]) / step);
+          const rounded = level < 0 ? -Math.floor(0.5 - level) : Math.floor(level + 0.5);
+          levels[k * rows + first + i] = INT8_ZERO + rounded;
+        }
       }
     }
     known = true;

@@ -98,8 +98,8 @@ def test_every_device_opens_every_dtype_in_its_layout(built: Work) -> None:
         for dtype in DTYPES:
             assert set(model.files_for(device, dtype)) == {"graph", "weights", "tokenizer"}
     for dtype in DTYPES:
-        wasm, webgpu = (model.files_for(device, dtype) for device in LAYOUTS)
-        assert wasm["weights"] == webgpu["weights"]  # which travel once
+        weights = {model.files_for(device, dtype)["weights"].path for device in LAYOUTS}
+        assert len(weights) == 1  # which travel once
 
 
 def test_every_file_is_there_and_is_what_the_entry_says(built: Work) -> None:

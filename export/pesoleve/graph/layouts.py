@@ -10,8 +10,8 @@
       A block with a minimum is scale·q + m. WebGPU's MatMulNBits takes no fractional zero point, so the
       minimum is added apart: Σₖ xₖ·m[n, b(k)] = Σ_b m[n, b]·Σ_{k in b} xₖ. The result is exact.
 
-      DynamicQuantizeMatMul has one activation scale for all rows of a step, which the first tokens' massive
-      activations (https://arxiv.org/abs/2402.17762) would spoil: ``INT8_STEPS`` says how to feed it.
+      DynamicQuantizeMatMul has one activation scale for all rows of a step, which the first tokens'
+      massive activations (https://arxiv.org/abs/2402.17762) would spoil: see ``INT8_STEPS``.
 
 Every weight is external data in a file of its own, named after the tensor and what it is
 (``NAME``, ``NAME.q``, ``NAME.scale``, ``NAME.minimum_t``, …): ``site/worker/expand.js`` and
@@ -111,8 +111,8 @@ def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
 def _round_outputs(name: str, weight: Float) -> dict[str, npt.NDArray[np.generic]]:
     """W (N, K) as uint8 (K, N) around 128, and a scale for each output, float32 (N,).
 
-    Around 128, since MLAS multiplies unsigned bytes exactly on every CPU, and signed ones with saturation
-    on x86 without VNNI.
+    Around 128, since MLAS multiplies unsigned bytes exactly on every CPU, and signed ones with
+    saturation on x86 without VNNI.
     """
     largest = np.abs(weight).max(axis=1)
     scale = np.where(largest == 0, np.float32(1), largest / np.float32(127)).astype(np.float32)
