@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pesoleve.serve import create_app
+from pesoleve.serve import ISOLATION, SECURITY, AddHeaders, SiteFiles, create_app
 
 SITE = Path(__file__).parents[1] / "site"
 
@@ -53,6 +53,21 @@ class ChangedFiles:
         await send({"type": "http.response.body", "body": content})
 
 
+class OtherModels:
+    """Middleware: ``/models/`` is another folder's."""
+
+    def __init__(self, app: ASGIApp, models: ASGIApp) -> None:
+        self._app = app
+        self._models = models
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _, found, below = scope.get("path", "").partition("/models/")
+        if found:
+            await self._models({**scope, "path": f"/{below}"}, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 @contextmanager
 def serve_app(app: ASGIApp, base_path: str = "/") -> Iterator[str]:
     """Serve an application on a free port until the block ends; yields its address."""
@@ -71,9 +86,15 @@ def serve_app(app: ASGIApp, base_path: str = "/") -> Iterator[str]:
 
 @contextmanager
 def serve_site(
-    *, base_path: str = "/", isolation: bool = True, changes: Mapping[str, Change] | None = None
+    *,
+    base_path: str = "/",
+    isolation: bool = True,
+    changes: Mapping[str, Change] | None = None,
+    models: Path | None = None,
 ) -> Iterator[str]:
-    """Serve ``site/`` until the block ends; yields the page's address."""
+    """Serve ``site/``, with ``models`` in place of its own, until the block ends; yields its address."""
     app = create_app(SITE, base_path=base_path, isolation=isolation)
+    if models is not None:
+        app = OtherModels(app, AddHeaders(SiteFiles(models), SECURITY | ISOLATION))
     with serve_app(ChangedFiles(app, changes or {}), base_path) as address:
         yield address

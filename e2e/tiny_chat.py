@@ -1,4 +1,4 @@
-"""A tiny Llama with random weights, built by pesoleve itself from a GGUF, in a copy of the site."""
+"""A tiny Llama with random weights, built by pesoleve itself from a GGUF, for the page to load."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from pesoleve.recipe import load_recipe
 from pesoleve.stages import Stages
 from pesoleve_worker.catalog import Model
 
-from .server import SITE
-
 ID = "tiny-llama"
 
 
 def build_tiny_chat(root: Path) -> Model:
-    """Put into ``root / "site"`` the site with this one model; return its entry.
+    """Put the model and its catalog into ``root / "models"``; return its entry.
 
     Its linears travel in Q4_1 and its table, which is the head too, in Q8_0, as small models do.
     """
@@ -29,10 +27,5 @@ def build_tiny_chat(root: Path) -> Model:
     write_gguf(gguf, root / "llama", lambda name: "Q8_0" if name.startswith("token_embd") else "Q4_1")
     recipe = load_recipe(str(write_decoder_recipe(root / "recipe.toml", gguf)))
     built = build_recipe(recipe, Stages(root / "cache", lambda _label, _cached: None))
-    site = root / "site"
-    site.mkdir()
-    for path in SITE.iterdir():
-        if path.name != "models":
-            (site / path.name).symlink_to(path, target_is_directory=path.is_dir())
-    publish(site / "models", {built.model.id: (built.model, built.packed)})
+    publish(root / "models", {built.model.id: (built.model, built.packed)})
     return built.model

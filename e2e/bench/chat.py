@@ -4,8 +4,8 @@ Writes ``chat.md``, ``chat.json`` and ``chat.svg`` beside this file.
 
 Every contender is loaded cold in a fresh browser context, then warm in a second page of the same
 context, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are
-interleaved. Every prompt has a system message of its own, so that no prefix of one is left in a cache by
-another.
+interleaved. Every prompt has a system message of its own, so that no prefix of one is left in a cache
+by another.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ SHORT, LONG = 43, 512
 NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
 KL_TOKENS = 1024
 
-OURS = (
-    """
+OURS = """
   const { load } = await import(new URL('/site/js/pesoleve.js', location.href));
   const model = await load('{ID}', { device: 'wasm', dtype: argument.dtype });
   const speak = async ({ messages, count }, tell) => {
@@ -58,11 +57,8 @@ OURS = (
       tell(token_ids.length);
     }
   };
-"""
-    % ID
-)
-WLLAMA = (
-    """
+""".replace("{ID}", ID)
+WLLAMA = """
   const { Wllama } = await import(new URL('/peers/@wllama/wllama/esm/index.js', location.href));
   const wasm = new URL('/peers/@wllama/wllama/esm/wasm/wllama.wasm', location.href).href;
   const model = new Wllama({ default: wasm }, { suppressNativeLog: true });
@@ -71,11 +67,8 @@ WLLAMA = (
   const speak = ({ text, count }, tell) => model.createCompletion({
     prompt: text, max_tokens: count, temperature: 0, top_k: 1, stream: true, cache_prompt: false,
     onData: () => tell(1) });
-"""
-    % MODEL
-)
-TRANSFORMERS = (
-    """
+""".replace("{MODEL}", MODEL)
+TRANSFORMERS = """
   const { pipeline, env, TextStreamer } = await import(
     new URL('/peers/@huggingface/transformers/dist/transformers.min.js', location.href));
   env.allowRemoteModels = false;
@@ -88,9 +81,7 @@ TRANSFORMERS = (
     max_new_tokens: count, do_sample: false, return_full_text: false, add_special_tokens: false,
     streamer: new TextStreamer(model.tokenizer, {
       skip_prompt: true, callback_function: () => {}, token_callback_function: () => tell(1) }) });
-"""
-    % MODEL
-)
+""".replace("{MODEL}", MODEL)
 MEASURE = """
   const loadSeconds = (performance.now() - begun) / 1000;
   const answers = {};
@@ -273,13 +264,13 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         "# SmolLM2-135M-Instruct in Chromium, on WASM with 2 threads",
         "",
-        f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, {about['machine']}, "
-        f"{about['rounds']} interleaved rounds; "
+        f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, "
+        f"{about['machine']}, {about['rounds']} interleaved rounds; "
         + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
         + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its "
-        "median time between tokens. From a server on the same machine, so that a cold load is everything but "
-        "the network. Loading Peso Leve includes Python. KL is in nats from the dequantized GGUF "
-        f"(ours on 4,096 tokens, theirs on {KL_TOKENS:,}); wllama does not give its logits.",
+        "median time between tokens. From a server on the same machine, so that a cold load is "
+        "everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
+        f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); wllama does not give its logits.",
         "",
         "| | wire, MB | KL | " + " | ".join(title for _, title, _ in COLUMNS) + " |",
         "|---|---:|---:|" + "---:|" * len(COLUMNS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,5 +55,11 @@ class BlockTensor:
         times = self.block // block
         if times == 1:
             return self
-        minimum = None if self.minimum is None else np.repeat(self.minimum, times, axis=1)
-        return BlockTensor(self.q, np.repeat(self.scale, times, axis=1), minimum, self.zero, self.bits)
+        minimum = None if self.minimum is None else repeat_scales(self.minimum, times)
+        return BlockTensor(self.q, repeat_scales(self.scale, times), minimum, self.zero, self.bits)
+
+
+def repeat_scales(scales: Scale, times: int) -> Scale:
+    """Return (N, blocks) as (N, blocks * times): smaller blocks with the scales that they had."""
+    repeated: Any = np.repeat(scales, times, axis=1)
+    return repeated  # type: ignore[no-any-return]

@@ -29,8 +29,8 @@ ENTROPY = zstandard.ZstdCompressionParameters.from_level(
     write_content_size=True,
     write_checksum=False,
 )
-"""Level 19 finds matches in anything; where there are none to find, in levels of a fine quantization, they
-cost more than they save, and entropy coding alone is smaller by up to a tenth."""
+"""Level 19 finds matches in anything; where there are none to find, in levels of a fine quantization,
+they cost more than they save, and entropy coding alone is smaller by up to a tenth."""
 
 
 def pack(content: bytes, role: Role, dtype: str | None, model_id: str, output: Path) -> File:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..blocks import BlockTensor
+from ..blocks import BlockTensor, repeat_scales
 
 Bytes = npt.NDArray[np.uint8]
 NIBBLES = np.array([0, 4], np.uint8).reshape(1, 2, 1)
@@ -124,16 +124,16 @@ def stack(parts: list[BlockTensor]) -> BlockTensor:
     """Return tensors that share their inputs as one with all their outputs; no value changes.
 
     Parts that differ are brought to a common form first: the smallest block, 8-bit planes around 128
-    (levels are within -128 and 127),
-    the widest float type, and minimums, of zero where there were none.
+    (levels are within -128 and 127), the widest float type, and minimums, of zero where there were none.
     """
     if not all(_alike(part, parts[0]) for part in parts):
         parts = _in_common_form(parts)
     minimums = [part.minimum for part in parts if part.minimum is not None]
+    joined: Any = np.concatenate(minimums) if minimums else None
     return BlockTensor(
         np.concatenate([part.q for part in parts]),
         np.concatenate([part.scale for part in parts]),
-        np.concatenate(minimums) if minimums else None,
+        joined,
         parts[0].zero,
         parts[0].bits,
     )
@@ -151,10 +151,10 @@ def _in_common_form(parts: list[BlockTensor]) -> list[BlockTensor]:
     with_minimum = any(part.minimum is not None for part in parts)
     common = []
     for part in parts:
-        scale = np.repeat(part.scale, part.block // block, axis=1).astype(dtype)
-        minimum = None
+        scale: Any = repeat_scales(part.scale, part.block // block).astype(dtype)
+        minimum: Any = None
         if part.minimum is not None:
-            minimum = np.repeat(part.minimum, part.block // block, axis=1).astype(dtype)
+            minimum = repeat_scales(part.minimum, part.block // block).astype(dtype)
         elif with_minimum:
             minimum = np.zeros_like(scale)
         levels = (part.q.astype(np.int16) - part.zero + 128).astype(np.uint8)
