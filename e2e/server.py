@@ -92,7 +92,7 @@ def serve_site(
     changes: Mapping[str, Change] | None = None,
     models: Path | None = None,
 ) -> Iterator[str]:
-    """Serve ``site/``, with ``models`` in place of its own, until the block ends; yields its address."""
+    """Serve ``site/``, with ``models`` for its own, until the block ends; yields its address."""
     app = create_app(SITE, base_path=base_path, isolation=isolation)
     if models is not None:
         app = OtherModels(app, AddHeaders(SiteFiles(models), SECURITY | ISOLATION))

@@ -270,7 +270,8 @@ def report(results: dict[str, Any]) -> str:
         + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its "
         "median time between tokens. From a server on the same machine, so that a cold load is "
         "everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
-        f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); wllama does not give its logits.",
+        f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); "
+        "wllama does not give its logits.",
         "",
         "| | wire, MB | KL | " + " | ".join(title for _, title, _ in COLUMNS) + " |",
         "|---|---:|---:|" + "---:|" * len(COLUMNS),

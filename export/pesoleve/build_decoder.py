@@ -39,6 +39,7 @@ from .stages import Stage, Stages
 LAYOUTS = {"wasm": "float32", "wasm_small": "int8", "webgpu": "blocks"}
 """What each device's weights expand to."""
 
+SURVEY = "survey.npz"
 INT8_SHARE = 4
 """The int8 layout, which runs in small steps, is measured on one window in so many."""
 
@@ -49,7 +50,8 @@ CANARY_TOLERANCE = 1e-3
 def stage_count(recipe: DecoderRecipe) -> int:
     """How many stages ``build_decoder`` reports."""
     imports = isinstance(recipe.source, GgufSource)
-    return 4 + imports + 3 * len(recipe.dtypes)
+    surveys = any(dtype.method == "gptq" for dtype in recipe.dtypes.values())
+    return 4 + imports + surveys + 3 * len(recipe.dtypes)
 
 
 def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
@@ -87,10 +89,11 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     )
     files = pack.read_list(tokenizer.output)
     packs = [tokenizer]
+    surveyed = _survey(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
     measured: dict[str, dict[str, Any]] = {}
     for name, dtype in recipe.dtypes.items():
-        weighed = _weights(name, dtype, source, graph, directory, stages)
+        weighed = _weights(name, dtype, source, graph, directory, surveyed, stages)
         by_layout = _measure(recipe, name, graph, weighed, referenced, directory, pipeline, stages)
         measured[name] = by_layout["float32"]
         measured[f"{name}_int8"] = by_layout["int8"]
@@ -203,18 +206,36 @@ def _reference(recipe: DecoderRecipe, source: ModelSource, directory: Path, stag
     )
 
 
+def _survey(
+    recipe: DecoderRecipe, source: ModelSource, directory: Path, stages: Stages
+) -> Stage | None:
+    if not any(dtype.method == "gptq" for dtype in recipe.dtypes.values()):
+        return None
+    return stages.run(
+        "survey",
+        "survey how much each weight matters",
+        lambda output: weights.survey(directory, output / SURVEY),
+        code=weights.CODE,
+        depends_on={"source": source.sha256},
+    )
+
+
 def _weights(
     name: str,
     dtype: WeightsDtype,
     source: ModelSource,
     graph: Stage,
     directory: Path,
+    surveyed: Stage | None,
     stages: Stages,
 ) -> Stage:
     def work(output: Path) -> None:
         model = storage.load(graph.output)
+        survey = None if surveyed is None else surveyed.output / SURVEY
         try:
-            tensors = weights.reduce_weights(dtype, layouts.weights_of(model), source, directory)
+            tensors = weights.reduce_weights(
+                dtype, layouts.weights_of(model), source, directory, survey
+            )
         except ValueError as error:
             raise RecipeError(f"dtypes.{name}: {error}") from error
         (output / "planes.bin").write_bytes(planes.write_planes(tensors))

@@ -22,7 +22,7 @@ from .sources.gguf_file import GgufFile
 CODE = (exact_gguf, fisher, gptq, hqq, llama, rtn, scales, steps, datasets)
 """Modules whose code decides what ``reduce_weights`` returns."""
 
-CALIBRATION_WINDOWS = 16
+CALIBRATION_WINDOWS = 8
 CALIBRATION_WINDOW = 512
 HELD_OUT = 200_000
 """Characters at the beginning of the text that measure, and therefore never calibrate."""
@@ -49,13 +49,18 @@ def describe(dtype: WeightsDtype) -> str:
 
 
 def reduce_weights(
-    dtype: WeightsDtype, weights: Weights, source: ModelSource, directory: Path
+    dtype: WeightsDtype,
+    weights: Weights,
+    source: ModelSource,
+    directory: Path,
+    surveyed: Path | None = None,
 ) -> Reduced:
     """Return every weight of the graph, reduced as ``dtype`` says.
 
     Args:
         weights: by the graph's names; matrices are (N, K).
         directory: the source in the Hugging Face layout.
+        surveyed: what ``survey`` wrote, which method ``gptq`` needs.
 
     Raises:
         ValueError: when the dtype does not suit the model.
@@ -68,7 +73,8 @@ def reduce_weights(
                 raise ValueError("method 'exact_gguf' needs a source of kind 'gguf'")
             return _in_graph(weights, _gguf_blocks(source))
         case "gptq":
-            return _in_graph(weights, _calibrated(dtype, source, directory))
+            assert surveyed is not None
+            return _in_graph(weights, _calibrated(dtype, source, directory, surveyed))
         case "rtn":
             return _each(weights, dtype, lambda w: rtn.quantize_rtn(
                 w, dtype.bits, dtype.block_size, symmetric=False))  # fmt: skip
@@ -119,7 +125,13 @@ def _each(weights: Weights, dtype: WeightsDtype, quantize: Callable[[Float], Blo
     return reduced
 
 
-def _calibrated(dtype: WeightsDtype, source: ModelSource, directory: Path) -> dict[str, BlockTensor]:
+def survey(directory: Path, output: Path) -> None:
+    """Write what every ``gptq`` dtype of the model in ``directory`` wants to know of it."""
+    found = llama.survey(_load(directory), _calibration(directory))
+    np.savez(output, head=found.head, **found.fisher)  # type: ignore[arg-type]  # names, all of arrays
+
+
+def _load(directory: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -128,6 +140,15 @@ def _calibrated(dtype: WeightsDtype, source: ModelSource, directory: Path) -> di
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(str(directory), dtype=torch.float32).eval()
     model.config.use_cache = False
+    return model
+
+
+def _calibrated(
+    dtype: WeightsDtype, source: ModelSource, directory: Path, surveyed: Path
+) -> dict[str, BlockTensor]:
+    model = _load(directory)
+    with np.load(surveyed) as arrays:
+        known = llama.Survey({n: arrays[n] for n in arrays.files if n != "head"}, arrays["head"])
     if source.kind == "gguf":
         kept = _gguf_blocks(source)
     else:  # what is kept of a full-precision source travels in 8 bits
@@ -138,7 +159,7 @@ def _calibrated(dtype: WeightsDtype, source: ModelSource, directory: Path) -> di
         embedding_step=dtype.embedding_step,
         kept_mantissa_bits=dtype.kept_mantissa_bits,
     )
-    return llama.quantize_llama(model, _calibration(directory), kept, settings)
+    return llama.quantize_llama(model, _calibration(directory), kept, settings, known)
 
 
 def _calibration(directory: Path) -> Any:

@@ -102,6 +102,27 @@ export async function load(id, options = {}) {
   return new Model(client, entry, stats, options);
 }
 
+/** How long a worker may say nothing while it answers; even a slow device reads 128 tokens in that. */
+const STALL_MS = 120_000;
+
+/** Calls back when it was not fed for too long. */
+class Watchdog {
+  /** @param {() => void} bark */
+  constructor(bark) {
+    this.bark = bark;
+    this.feed();
+  }
+
+  feed() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.bark, STALL_MS);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+  }
+}
+
 /** A model that is ready to run, in a worker of its own. */
 export class Model {
   /** @param {import('./worker_client.js').WorkerClient} client @param {CatalogModel} entry @param {Stats} stats @param {LoadOptions} options */
@@ -134,10 +155,15 @@ export class Model {
    * @param {import('../worker/chat_template.js').Message[]} messages the last from the user
    * @param {GenerateOptions} [options]
    * @returns {AsyncGenerator<import('./protocol.js').Piece, import('./protocol.js').GenerateResult>}
-   * @throws {PesoLeveError} aborted; prompt_too_long, unless `trim` is 'oldest'; worker_died, after
-   *   which `restart` and the same messages go on
+   * @throws {PesoLeveError} aborted; prompt_too_long, unless `trim` is 'oldest'; worker_died, when the
+   *   worker crashed or hung: call again with the same messages, and a new one goes on
    */
   async *generate(messages, { signal, onPrefill = () => {}, ...options } = {}) {
+    if (this.client.dead?.code === 'worker_died') await this.restart();
+    const { client } = this;
+    const watchdog = new Watchdog(() =>
+      client.kill(new PesoLeveError('worker_died', `No answer for ${STALL_MS / 1000} s.`)),
+    );
     const leave = new AbortController();
     /** @type {ReadableStreamDefaultController<import('./protocol.js').Piece>} */
     let pieces;
@@ -148,18 +174,23 @@ export class Model {
     });
     const known = Object.entries(options).filter(([, value]) => value !== undefined);
     /** @type {Promise<import('./protocol.js').GenerateResult>} */
-    const answer = this.client.request(
+    const answer = client.request(
       'generate',
       { messages, options: Object.fromEntries(known) },
       {
         signal: signal ? AbortSignal.any([signal, leave.signal]) : leave.signal,
-        onProgress: ({ loaded, total }) => onPrefill(loaded, total),
-        onToken: ({ text, token_ids, log_probabilities }) =>
-          pieces.enqueue({ text, token_ids, log_probabilities }),
+        onProgress: ({ loaded, total }) => {
+          watchdog.feed();
+          onPrefill(loaded, total);
+        },
+        onToken: ({ text, token_ids, log_probabilities }) => {
+          watchdog.feed();
+          if (!leave.signal.aborted) pieces.enqueue({ text, token_ids, log_probabilities });
+        },
       },
     );
     answer.then(
-      () => pieces.close(),
+      () => !leave.signal.aborted && pieces.close(),
       (error) => pieces.error(error),
     );
     try {
@@ -168,6 +199,7 @@ export class Model {
       this.stats.generations.push(summarize(result));
       return result;
     } finally {
+      watchdog.stop();
       leave.abort();
     }
   }

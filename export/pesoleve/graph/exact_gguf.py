@@ -124,7 +124,7 @@ def stack(parts: list[BlockTensor]) -> BlockTensor:
     """Return tensors that share their inputs as one with all their outputs; no value changes.
 
     Parts that differ are brought to a common form first: the smallest block, 8-bit planes around 128
-    (levels are within -128 and 127), the widest float type, and minimums, of zero where there were none.
+    (levels are within -128 and 127), the widest float type, and minimums, zero where there were none.
     """
     if not all(_alike(part, parts[0]) for part in parts):
         parts = _in_common_form(parts)

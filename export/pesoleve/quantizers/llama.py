@@ -26,7 +26,7 @@ from .scales import round_mantissa, round_scales
 from .steps import Double, predicted_loss, rank_factors, relative_step, rms_steps
 
 EMBEDDING = "model.embed_tokens"
-FISHER_WINDOWS = 6
+FISHER_WINDOWS = 4
 NARROWEST_PLANE = 0.45
 """Relative step from which 16 levels reach far enough (3.6 standard deviations); below, 8 bits."""
 
@@ -55,8 +55,33 @@ class Settings:
     """How far weights move to make good what earlier layers lost: 0 not at all, 1 by least squares."""
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What the unquantized model tells of itself, once for all settings.
+
+    Attributes:
+        fisher: how much each output of each linear layer matters (``output_fisher``).
+        head: E[x xᵀ] of the head's inputs, (H, H).
+    """
+
+    fisher: Mapping[str, Double]
+    head: Double
+
+
+def survey(model: Any, windows: Any) -> Survey:
+    """Survey a LlamaForCausalLM on calibration text: token ids, int64, (count, length)."""
+    fisher = output_fisher(model, windows[:: max(1, len(windows) // FISHER_WINDOWS)])
+    with torch.no_grad():
+        hidden = [model.model(window[None], use_cache=False).last_hidden_state[0] for window in windows]
+        return Survey(fisher, _second_moment(torch.cat(hidden)))
+
+
 def quantize_llama(
-    model: Any, windows: Any, source: Mapping[str, BlockTensor], settings: Settings
+    model: Any,
+    windows: Any,
+    source: Mapping[str, BlockTensor],
+    settings: Settings,
+    surveyed: Survey,
 ) -> dict[str, BlockTensor]:
     """Quantize the linear layers and the tied embedding of ``model``, and put them into it.
 
@@ -64,14 +89,11 @@ def quantize_llama(
         model: a LlamaForCausalLM, float32; its weights are replaced.
         windows: calibration text, token ids, int64, (count, length).
         source: the model's weights by module name, as they came: what is kept is taken from here.
+        surveyed: of the same model, not yet quantized.
     """
-    fisher = output_fisher(model, windows[:: max(1, len(windows) // FISHER_WINDOWS)])
+    embedding = quantize_head(source[EMBEDDING].dequantize(), surveyed.head, settings)
     with torch.no_grad():
-        hidden = [model.model(window[None], use_cache=False).last_hidden_state[0] for window in windows]
-        embedding = quantize_head(
-            source[EMBEDDING].dequantize(), _second_moment(torch.cat(hidden)), settings
-        )
-        return _Pass(model, source, fisher, settings).run(windows, embedding)
+        return _Pass(model, source, surveyed.fisher, settings).run(windows, embedding)
 
 
 def quantize_head(weight: Float, hessian: Double, settings: Settings) -> BlockTensor:

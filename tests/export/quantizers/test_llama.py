@@ -12,10 +12,17 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from pesoleve.blocks import BlockTensor
 from pesoleve.quantizers.fisher import output_fisher
-from pesoleve.quantizers.llama import EMBEDDING, Settings, quantize_llama
+from pesoleve.quantizers.llama import EMBEDDING, Settings, survey
+from pesoleve.quantizers.llama import quantize_llama as quantize_surveyed
 from pesoleve.quantizers.rtn import from_scales, quantize_rtn
 
 SETTINGS = Settings(linear_loss=0.05, embedding_step=0.4, keep_below=0.0, block_size=32)
+
+
+def quantize_llama(
+    model: Any, text: Any, exact: dict[str, BlockTensor], settings: Settings
+) -> dict[str, BlockTensor]:
+    return quantize_surveyed(model, text, exact, settings, survey(model, text))
 
 
 def tiny_llama() -> Any:
