@@ -44,7 +44,7 @@ from .renderer_memory import renderers
 HERE = Path(__file__).parent
 CACHE = Path(".cache/bench")
 ID = "smollm2-135m-instruct"
-ROUNDS = 4
+ROUNDS = 3
 SHORT, LONG = 43, 512
 NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
 KL_TOKENS = 1024
