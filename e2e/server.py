@@ -19,6 +19,10 @@ Change = Callable[[bytes], bytes | None]
 """Takes a file's bytes and returns what is served instead; None is a 404."""
 
 
+CONDITIONS = (b"accept-encoding", b"if-none-match", b"if-modified-since")
+"""Request headers by which a server answers less than the file as it is."""
+
+
 class ChangedFiles:
     """Middleware: serve some files changed, by the end of their path."""
 
@@ -34,7 +38,7 @@ class ChangedFiles:
             return
         start: Message = {}
         body = b""
-        plain = [h for h in scope["headers"] if h[0] not in (b"accept-encoding", b"if-none-match")]
+        plain = [h for h in scope["headers"] if h[0] not in CONDITIONS]
 
         async def collect(message: Message) -> None:
             nonlocal start, body

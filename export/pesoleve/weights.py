@@ -84,7 +84,7 @@ def reduce_weights(
 
 def source_names(name: str) -> list[str]:
     """Return transformers' names of what the graph's weight ``name`` holds, stacked in this order."""
-    plain = name.replace(".MatMul.", ".").replace(".attn.", ".self_attn.").removesuffix(".weight")
+    plain = name.replace(".MatMul.", ".").replace(".attn.", ".self_attn.")
     if ".qkv_proj" in plain:
         return [plain.replace("qkv_proj", f"{part}_proj") for part in "qkv"]
     return [plain]
@@ -95,7 +95,7 @@ def _in_graph(weights: Weights, blocks: dict[str, BlockTensor]) -> Reduced:
     could not be looked up in blocks."""
     reduced: Reduced = {}
     for name, weight in weights.items():
-        names = source_names(name)
+        names = [part.removesuffix(".weight") for part in source_names(name)]
         if not all(part in blocks for part in names):
             reduced[name] = weight
             continue

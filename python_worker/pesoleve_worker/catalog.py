@@ -181,7 +181,8 @@ class Model:
         The int8 layout answers otherwise than the weights that travel: its figures have a name of their
         own.
         """
-        return f"{dtype}_int8" if self.devices[device].layout == "int8" else dtype
+        known = self.devices.get(device)
+        return f"{dtype}_int8" if known is not None and known.layout == "int8" else dtype
 
     def files_for(self, device: str, dtype: str) -> dict[Role, File]:
         """Return what ``device`` needs to open ``dtype``, by role."""

@@ -60,5 +60,7 @@ def planes_of(built: Built, dtype: str) -> Tensors:
 
 def opened(model: Model, device: str, files: Mapping[Role, bytes]) -> NativeDecoder:
     """The decoder as ``device`` opens it, on the CPU."""
-    weights: Any = layouts.expand(read_planes(files["weights"]), model.devices[device].layout)
-    return NativeDecoder(files["graph"], weights, model.devices[device].session_config)
+    layout = model.devices[device].layout
+    weights: Any = layouts.expand(read_planes(files["weights"]), layout)
+    steps = layouts.INT8_STEPS if layout == "int8" else None
+    return NativeDecoder(files["graph"], weights, model.devices[device].session_config, steps)

@@ -53,7 +53,7 @@ from tests.tiny_llama import (
 )
 
 DTYPES = ["q4_1", "fp32"]
-LAYOUTS = {"wasm": "float32", "webgpu": "blocks"}
+LAYOUTS = {"wasm": "float32", "wasm_small": "int8", "webgpu": "blocks"}
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,11 @@ def test_the_packed_files_answer_the_canary(
     decoder, tokenizer = opened(model, device, files), NativeTokenizer(tmp_path / "tokenizer.json")
     difference = asyncio.run(
         decoder_canary_difference(
-            model, dtype, decoder, tokenizer, lambda messages: chat_prompt(messages, pipeline)
+            model,
+            model.quality_key(device, dtype),
+            decoder,
+            tokenizer,
+            lambda messages: chat_prompt(messages, pipeline),
         )
     )
     assert difference == 0

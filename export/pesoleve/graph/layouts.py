@@ -71,7 +71,7 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
         elif node.op_type == "FusedMatMul" and node.input[1] in rounded:
             nodes.append(_matmul_in_int8(node))
         elif node.op_type == "Gather" and node.input[0] in rounded:
-            nodes += _gather_in_int8(node, graph)
+            nodes += _gather_in_int8(node)
         else:
             nodes.append(node)
     del graph.node[:]
@@ -137,17 +137,17 @@ def _matmul_in_int8(node: onnx.NodeProto) -> onnx.NodeProto:
     )
 
 
-def _gather_in_int8(node: onnx.NodeProto, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def _gather_in_int8(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Look columns up in the transposed table that the head multiplies with."""
     table, ids, at = node.input[0], node.input[1], node.name
-    parts = ("levels", "wide", "centred", "scale", "product")
-    levels, wide, centred, scale, product = (f"{at}/{part}" for part in parts)
-    middle = np.array(INT8_ZERO, np.float32)
-    graph.initializer.append(numpy_helper.from_array(middle, "int8_zero"))
+    parts = ("levels", "wide", "zero", "middle", "centred", "scale", "product")
+    levels, wide, zero, middle, centred, scale, product = (f"{at}/{part}" for part in parts)
     return [
         helper.make_node("Gather", [f"{table}.int8_t", ids], [levels], f"{at}/Levels", axis=1),
         helper.make_node("Cast", [levels], [wide], f"{at}/Cast", to=TensorProto.FLOAT),
-        helper.make_node("Sub", [wide, "int8_zero"], [centred], f"{at}/Sub"),
+        helper.make_node("Gather", [f"{table}.output_zero", ids], [zero], f"{at}/Zero"),
+        helper.make_node("Cast", [zero], [middle], f"{at}/Middle", to=TensorProto.FLOAT),
+        helper.make_node("Sub", [wide, middle], [centred], f"{at}/Sub"),
         helper.make_node("Gather", [f"{table}.output_scale", ids], [scale], f"{at}/Scale"),
         helper.make_node("Mul", [centred, scale], [product], f"{at}/Mul"),
         helper.make_node("Transpose", [product], list(node.output), f"{at}/Row", perm=[1, 2, 0]),
