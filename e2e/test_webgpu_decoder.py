@@ -1,6 +1,7 @@
 """A decoder on WebGPU, drawn by SwiftShader: a tiny Llama of the real graph, built from a GGUF.
 
-The answers are random tokens, but the same ones on every device.
+The answers are random tokens, but the same ones on every device. Fewer than 32 tokens are fed at once:
+from there on ONNX Runtime 1.30 takes another attention kernel, which answers wrongly on SwiftShader.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .server import Change, serve_site
 from .tiny_chat import ID, build_tiny_chat
 from .visit import Visit
 
-QUESTIONS = ("How much does a feather weigh?", "Peso leve é leve, não é? 👍")
+QUESTIONS = ("How much does a feather weigh?", "Leve, não é? 👍")
 MOST = 24
 
 LOSABLE_GPU = b"""
@@ -91,7 +92,9 @@ def test_greedy_ids_are_the_same_on_every_device(
         gpu = open_chat(visit, "gpu", ID, device="webgpu")
         assert (gpu.stats["device"], gpu.stats["rejected"]) == ("webgpu", [])
         assert gpu.stats["dtype"] == tiny.default_dtype
-        assert greedy(gpu) == expected
+        answers = [gpu.ask(question, max_new_tokens=MOST) for question in QUESTIONS]
+        assert [answer.ids for answer in answers] == expected
+        assert all(answer.prefill[0][1] < 32 for answer in answers)
         first = gpu.ask(QUESTIONS[0], max_new_tokens=8)
         assert first.result["device"] == "webgpu"
         turns = [user(QUESTIONS[0]), assistant(first.text), user("0123")]
@@ -109,7 +112,8 @@ def test_a_device_lost_mid_answer_is_left_and_the_answer_goes_on(
     visit: Visit, tiny: Model, root: Path
 ) -> None:
     assert tiny.id == ID
-    messages, options = [user(QUESTIONS[0])], {"max_new_tokens": MOST, "seed": 7, "temperature": 0.7}
+    messages = [user(QUESTIONS[0])]
+    options: dict[str, Any] = {"max_new_tokens": MOST, "seed": 7, "temperature": 0.7}
     changes: dict[str, Change] = {"/worker/worker.js": lambda code: code + LOSABLE_GPU}
     with serve_site(models=root / "models", changes=changes) as site:
         visit.open_blank(site)

@@ -3,13 +3,15 @@
 // The runtime imports its module from `env.wasm.wasmPaths.mjs`, which names this file; this file imports
 // the real one. What is used of it (decoder_wasm.js) are the C functions that the runtime itself calls.
 
-import createModule from '../vendor/onnxruntime/ort-wasm-simd-threaded.mjs';
-
 /** @type {import('./decoder_wasm.js').OrtModule | null} */
 let created = null;
 
 /** @param {object} options */
 export default async function create(options) {
+  // Imported when it is needed, so that the worker's own resource timing counts it.
+  const { default: createModule } = await import(
+    '../vendor/onnxruntime/ort-wasm-simd-threaded.mjs'
+  );
   created = await createModule(options);
   return created;
 }
