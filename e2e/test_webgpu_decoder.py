@@ -1,7 +1,6 @@
 """A decoder on WebGPU, drawn by SwiftShader: a tiny Llama of the real graph, built from a GGUF.
 
-The answers are random tokens, but the same ones on every device. Fewer than 32 tokens are fed at once:
-from there on ONNX Runtime 1.30 takes another attention kernel, which answers wrongly on SwiftShader.
+The answers are random tokens, but the same ones on every device.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from .server import Change, serve_site
 from .tiny_chat import ID, build_tiny_chat
 from .visit import Visit
 
-QUESTIONS = ("How much does a feather weigh?", "Leve, não é? 👍")
+QUESTIONS = ("How much does a feather weigh?", "Leve, não é? 👍", "0123456789" * 7)
 MOST = 24
 
 LOSABLE_GPU = b"""
@@ -94,7 +93,6 @@ def test_greedy_ids_are_the_same_on_every_device(
         assert gpu.stats["dtype"] == tiny.default_dtype
         answers = [gpu.ask(question, max_new_tokens=MOST) for question in QUESTIONS]
         assert [answer.ids for answer in answers] == expected
-        assert all(answer.prefill[0][1] < 32 for answer in answers)
         first = gpu.ask(QUESTIONS[0], max_new_tokens=8)
         assert first.result["device"] == "webgpu"
         turns = [user(QUESTIONS[0]), assistant(first.text), user("0123")]

@@ -9,6 +9,12 @@
  *   flat: `top_k` ids and logits, and one normalizer, for each position asked for
  */
 
+/**
+ * From 32 tokens on, ONNX Runtime 1.30 takes another attention kernel on WebGPU. On SwiftShader it answers
+ * wrongly, and a short canary does not always show it.
+ */
+const MOST_AT_ONCE = 31;
+
 export class DecoderHost {
   /**
    * @param {Ort} ort the runtime that `session` is of
@@ -45,6 +51,16 @@ export class DecoderHost {
    * @returns {Promise<Candidates>}
    */
   async feed(ids, topK, keep) {
+    let rest = ids;
+    while (rest.length > MOST_AT_ONCE && rest.length - MOST_AT_ONCE >= keep) {
+      await this.step(rest.slice(0, MOST_AT_ONCE), 1, 1);
+      rest = rest.slice(MOST_AT_ONCE);
+    }
+    return await this.step(rest, topK, keep);
+  }
+
+  /** @param {number[]} ids @param {number} topK @param {number} keep @returns {Promise<Candidates>} */
+  async step(ids, topK, keep) {
     const total = this.length + ids.length;
     const int64 = (/** @type {number[]} */ values, /** @type {number[]} */ dims) =>
       new this.ort.Tensor('int64', BigInt64Array.from(values, BigInt), dims);
