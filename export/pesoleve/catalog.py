@@ -10,8 +10,9 @@ from pathlib import Path
 
 import jsonschema
 
-from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, File, Model, parse, to_dict
+from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, File, Model, to_dict
 from pesoleve_worker.errors import CatalogError
+from pesoleve_worker.parse import parse
 
 from .errors import CheckError
 

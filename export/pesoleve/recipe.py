@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from .errors import RecipeError
+from .recipe_errors import describe, hint
 
 RECIPES = Path(__file__).with_name("recipes")
 
@@ -219,7 +218,7 @@ def load_recipe(name: str) -> AnyRecipe:
     if path.suffix != ".toml":
         path = RECIPES / f"{name}.toml"
         if not path.exists():
-            raise RecipeError(f"there is no recipe {name!r}{_hint(name, bundled())}")
+            raise RecipeError(f"there is no recipe {name!r}{hint(name, bundled())}")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -230,7 +229,7 @@ def load_recipe(name: str) -> AnyRecipe:
     try:
         recipe: AnyRecipe = model.model_validate(values)
     except ValidationError as error:
-        problems = "\n".join(f"  {_describe(detail, model)}" for detail in error.errors())
+        problems = "\n".join(f"  {describe(detail, model)}" for detail in error.errors())
         raise RecipeError(f"recipe {path} is not valid:\n{problems}") from error
     source = recipe.source
     on_disk = isinstance(source, DirectorySource) or (
@@ -240,54 +239,3 @@ def load_recipe(name: str) -> AnyRecipe:
         here = source.model_copy(update={"path": path.parent / source.path})  # type: ignore[union-attr]
         recipe = recipe.model_copy(update={"source": here})
     return recipe
-
-
-def _describe(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    where = [str(part) for part in detail["loc"]]
-    if detail["type"] != "extra_forbidden":
-        return f"{'.'.join(where)}: {detail['msg']}"
-    *parents, key = where
-    return f"{'.'.join(where)}: unknown key{_hint(key, _keys_at(model, parents))}"
-
-
-def _keys_at(model: Any, parents: list[str]) -> list[str]:
-    """The keys a recipe takes at ``parents``, through nested models, unions and dicts."""
-    candidates = [model]
-    for part in parents:
-        found: list[Any] = []
-        for candidate in candidates:
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                if part in candidate.model_fields:
-                    found.append(candidate.model_fields[part].annotation)
-                elif _tag(candidate) == part:
-                    found.append(candidate)
-            elif args := get_args(candidate):
-                found.append(args[-1])  # the value type of a dict
-        candidates = [leaf for item in found for leaf in _leaves(item)]
-    return sorted(
-        field.alias or name
-        for candidate in candidates
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel)
-        for name, field in candidate.model_fields.items()
-    )
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    kind = model.model_fields.get("kind")
-    return str(get_args(kind.annotation)[0]) if kind else None
-
-
-def _leaves(annotation: Any) -> list[Any]:
-    if isinstance(annotation, type):
-        return [annotation]
-    args = get_args(annotation)
-    if getattr(annotation, "__origin__", None) is dict:
-        return [annotation]
-    return [leaf for arg in args for leaf in _leaves(arg)]
-
-
-def _hint(word: str, right: list[str]) -> str:
-    near = difflib.get_close_matches(word, right, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; there are: {', '.join(right)}" if right else ""

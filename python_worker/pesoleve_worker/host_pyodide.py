@@ -15,9 +15,10 @@ from js import Object
 from pyodide.ffi import JsException, to_js
 
 from .app import App
-from .catalog import Model, Role, TextGeneration, parse
+from .catalog import Model, Role, TextGeneration
 from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
 from .host import Candidates, Tensor
+from .parse import parse
 from .pipelines.text_generation import Message, Render
 
 

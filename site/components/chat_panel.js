@@ -1,15 +1,12 @@
 // Talk to a text_generation model: answers as they come, what each took, and every control.
 
 import './failure_notice.js';
-import { Conversation, contextLimit, tokensPerSecond } from '../js/conversation.js';
-import { number, seconds, t } from '../js/i18n.js';
+import { Conversation, contextLimit } from '../js/conversation.js';
+import { number, t } from '../js/i18n.js';
 import { DEFAULTS } from './chat_controls.js';
+import { renderTurn, SHOWN } from './chat_turn.js';
 import { html, nothing, PageElement } from './element.js';
 
-/** @typedef {import('../js/conversation.js').Turn} Turn */
-
-/** Characters: a longer text is not laid out, in the log or in the field. A megabyte would freeze the page. */
-const SHOWN = 10_000;
 /** How near to its end, in pixels, the reader follows the log. */
 const NEAR = 48;
 
@@ -160,7 +157,7 @@ export class ChatPanel extends PageElement {
         <div class="chat__ring">
           <div class="chat__log" role="log" aria-live="polite" aria-label=${t('chat.log')}
                tabindex=${turns.length > 0 ? '0' : nothing} @scroll=${this.followLog}>
-            ${turns.map((turn) => this.renderTurn(turn))}
+            ${turns.map((turn) => renderTurn(turn, answering && turn === turns.at(-1)))}
           </div>
           ${turns.length === 0 ? this.renderExamples() : nothing}
           ${state.kind === 'failed' ? this.renderFailure(state.error) : nothing}
@@ -237,22 +234,6 @@ export class ChatPanel extends PageElement {
       </span>`;
   }
 
-  /** @param {Turn} turn */
-  renderTurn(turn) {
-    const { state, turns } = this.conversation;
-    const busy = state.kind === 'answering' && turn === turns.at(-1);
-    const hidden = turn.content.length - SHOWN;
-    return html`
-      <article class="turn turn--${turn.role}" aria-busy=${String(busy)}>
-        <h3 class="turn__who">${t(turn.role === 'user' ? 'chat.you' : 'chat.model')}</h3>
-        <div class="turn__words">
-          <p class="turn__text" dir="auto">${turn.content.slice(0, SHOWN)}</p>
-          ${hidden > 0 ? html`<p class="turn__cost">${t('chat.hidden', { count: number(hidden) })}</p>` : nothing}
-          ${busy ? renderLive(turn) : renderCost(turn)}
-        </div>
-      </article>`;
-  }
-
   /** @param {import('../js/errors.js').PesoLeveError} error */
   renderFailure(error) {
     const { conversation } = this;
@@ -286,37 +267,5 @@ export class ChatPanel extends PageElement {
 }
 
 const joined = (/** @type {string[]} */ ...texts) => texts.filter(Boolean).join('\n\n');
-
-/** @param {Turn} turn under way */
-function renderLive({ live }) {
-  if (live?.firstToken != null)
-    return html`<p class="turn__cost" aria-live="off">${figures(live.rate, live.firstToken)}</p>`;
-  const prefill = live?.prefill;
-  if (!prefill?.total) return html`<p class="turn__cost">${t('chat.reading')}</p>`;
-  const [loaded, total] = [number(prefill.loaded), number(prefill.total)];
-  return html`
-    <p class="turn__cost" aria-live="off">
-      <progress max=${prefill.total} value=${prefill.loaded} aria-label=${t('chat.reading')}></progress>
-      ${t('chat.prefill', { loaded, total })}
-    </p>`;
-}
-
-/** @param {Turn} turn that has ended */
-function renderCost({ live, generation, stopped }) {
-  if (live === null) return nothing;
-  const finish = stopped ? 'aborted' : (generation?.finish_reason ?? 'eos');
-  const speed = generation === null ? live.rate : tokensPerSecond(generation);
-  const wait = generation?.seconds.first_token ?? live.firstToken ?? 0;
-  const count = number(generation?.generated_tokens ?? live.tokens);
-  return html`
-    ${finish === 'eos' ? nothing : html`<p class="turn__cost">${t(`finish.${finish}`)}</p>`}
-    <p class="turn__cost">${figures(speed, wait)} · ${t('chat.tokens', { count })}</p>`;
-}
-
-/** @param {number | null} rate tokens a second @param {number} wait seconds */
-function figures(rate, wait) {
-  return html`<span class="corner corner--measured">${t('measured')}</span>
-    ${rate === null ? nothing : `${t('chat.rate', { rate: number(rate, { maximumSignificantDigits: 3 }) })} · `}${t('chat.first_token', { seconds: seconds(wait) })}`;
-}
 
 customElements.define('pl-chat-panel', ChatPanel);

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pesoleve_worker.catalog import Catalog, Model, TextGeneration, parse, to_dict
+from pesoleve_worker.catalog import Catalog, Model, TextGeneration, to_dict
 from pesoleve_worker.errors import CatalogError
+from pesoleve_worker.parse import parse
 from tests.sample_entry import sample_model
 
 JSON = st.recursive(
