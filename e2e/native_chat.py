@@ -15,18 +15,22 @@ from pesoleve_worker.catalog import Model, TextGeneration
 
 
 class NativeChat:
-    """The default dtype, as WASM has it: every weight in fp32."""
+    """A dtype as a device has it: the default on WASM, every weight in fp32, unless told."""
 
-    def __init__(self, model: Model, models: Path) -> None:
+    def __init__(
+        self, model: Model, models: Path, dtype: str | None = None, device: str = "wasm"
+    ) -> None:
         assert isinstance(model.pipeline, TextGeneration)
-        assert model.devices["wasm"].layout == "float32"
         self._pipeline = model.pipeline
+        layout = model.devices[device].layout
         files = {
             role: unpack((models / file.path).read_bytes(), file)
-            for role, file in model.files_for("wasm", model.default_dtype).items()
+            for role, file in model.files_for(device, dtype or model.default_dtype).items()
         }
-        weights = layouts.expand(read_planes(files["weights"]), "float32")
-        self._decoder = NativeDecoder(files["graph"], weights, model.devices["wasm"].session_config)
+        weights = layouts.expand(read_planes(files["weights"]), layout)
+        steps = layouts.INT8_STEPS if layout == "int8" else None
+        config = model.devices[device].session_config
+        self._decoder = NativeDecoder(files["graph"], weights, config, steps)
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "tokenizer.json"
             path.write_bytes(files["tokenizer"])

@@ -44,7 +44,7 @@ def build(
     json_: Json = False,
 ) -> None:
     """Export, reduce, measure and pack models, and write the catalog."""
-    from . import catalog
+    from . import catalog, frontier
     from .build import build_recipe, stage_count
     from .stages import Stages
 
@@ -63,7 +63,9 @@ def build(
         return
     for result in built:
         show.model_table(Console(), result.model)
-        show.frontier(Console(), result.model)
+        if len(found := frontier.points(result.model)) > 1:
+            show.frontier_bars(Console(), found)
+            frontier.plot(result.model, out / result.model.id / "frontier.svg")
     if changed or stages.ran:
         errors.print(f"Wrote {out / catalog.CATALOG}.", markup=False)
     else:

@@ -12,6 +12,7 @@ from rich.table import Table
 from pesoleve_worker.catalog import Model, Quality
 
 from .check import Checked
+from .frontier import Point
 from .stages import Report
 
 
@@ -69,18 +70,13 @@ def _figure(row: Quality) -> str:
     return f"{row.value:.4f} ({row.value - row.reference_value:+.4f})"
 
 
-def frontier(console: Console, model: Model) -> None:
+def frontier_bars(console: Console, found: list[Point]) -> None:
     """Draw bytes on the wire against KL, smallest first; a bar's length is its bytes."""
-    dtypes = model.devices["wasm"].files
-    kl = {row.dtype: row.value for row in model.quality if row.metric == "kl" and row.dtype in dtypes}
-    if len(kl) < 2:
-        return
-    wire = {d: sum(f.bytes for f in model.files_for("wasm", d).values()) for d in kl}
-    most = max(wire.values())
+    most = max(point.bytes for point in found)
     console.print("frontier: bytes on the wire, and mean KL from the source in nats", highlight=False)
-    for dtype in sorted(kl, key=lambda name: wire[name]):
-        bar = "█" * round(40 * wire[dtype] / most)
-        line = f"  {dtype:>8} {bar:<40} {megabytes(wire[dtype]):>10}  KL {kl[dtype]:.4f}"
+    for point in found:
+        bar = "█" * round(40 * point.bytes / most)
+        line = f"  {point.dtype:>8} {bar:<40} {megabytes(point.bytes):>10}  KL {point.kl:.4f}"
         console.print(line, highlight=False, markup=False)
 
 

@@ -394,3 +394,6 @@ def test_the_command_builds_and_a_second_time_does_nothing(
     assert "Wrote" in told[0].err
     assert "Nothing changed" in told[1].err
     assert [model.id for model in read(tmp_path / "out").models] == ["tiny-llama"]
+    picture = (tmp_path / "out" / "tiny-llama" / "frontier.svg").read_text(encoding="utf-8")
+    for dtype in DTYPES:  # matplotlib leaves every text in a comment beside its outlines
+        assert f" {dtype}: " in picture

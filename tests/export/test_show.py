@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from pesoleve import show
+from pesoleve import frontier, show
 from pesoleve.check import Checked
 from pesoleve_worker.catalog import Model, Quality
 from tests.export.workshop import Work
@@ -88,7 +88,7 @@ def test_the_model_table_has_a_column_for_every_metric(first_build: Work) -> Non
 
 def test_the_frontier_goes_from_the_lightest_to_the_heaviest(first_build: Work) -> None:
     console = plain_console()
-    show.frontier(console, measured(first_build, fp32=0.0, q4=0.25, q8=0.0123))
+    show.frontier_bars(console, frontier.points(measured(first_build, fp32=0.0, q4=0.25, q8=0.0123)))
     heading, *lines = printed(console).splitlines()
     assert "KL" in heading
     assert [line.split()[0] for line in lines] == ["q4", "q8", "fp32"]
@@ -98,8 +98,6 @@ def test_the_frontier_goes_from_the_lightest_to_the_heaviest(first_build: Work) 
     assert bars[-1] == 40
 
 
-def test_one_dtype_makes_no_frontier(first_build: Work) -> None:
-    console = plain_console()
-    show.frontier(console, measured(first_build, q8=0.01))
-    show.frontier(console, first_build.built.model)  # which has no KL
-    assert printed(console) == ""
+def test_a_dtype_without_a_kl_is_no_point_of_the_frontier(first_build: Work) -> None:
+    assert [point.dtype for point in frontier.points(measured(first_build, q8=0.01))] == ["q8"]
+    assert frontier.points(first_build.built.model) == []
