@@ -38,6 +38,7 @@ from .. import chromium
 from ..server import SITE, serve_app
 from .chat_peers import DTYPES, MODEL, build_peer_model, peer_logits
 from .chat_plot import plot
+from .chat_report import KL_TOKENS, LONG, SHORT, report
 from .peers import NODE_MODULES, compress_peer_runtime
 from .renderer_memory import renderers
 
@@ -45,13 +46,12 @@ HERE = Path(__file__).parent
 CACHE = Path(".cache/bench")
 ID = "smollm2-135m-instruct"
 ROUNDS = 3
-SHORT, LONG = 43, 512
 NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
-KL_TOKENS = 1024
 
 OURS = """
   const { load } = await import(new URL('/site/js/pesoleve.js', location.href));
-  const model = await load('{ID}', { device: 'wasm', dtype: argument.dtype });
+  const model = await load('{ID}', {
+    device: argument.device, dtype: argument.dtype });
   const speak = async ({ messages, count }, tell) => {
     for await (const { token_ids } of model.generate(messages, { max_new_tokens: count })) {
       tell(token_ids.length);
@@ -102,6 +102,7 @@ class Contender:
     script: str
     wire_bytes: int
     kl: float | None
+    device: str = "wasm"
 
 
 @contextmanager
@@ -117,7 +118,12 @@ def serve_all(models: Path) -> Iterator[str]:
 
 
 def run_page(page: Page, contender: Contender, prompts: dict[str, Any]) -> dict[str, Any]:
-    argument = {"dtype": contender.dtype, "threads": 2, "prompts": prompts}
+    argument = {
+        "dtype": contender.dtype,
+        "device": contender.device,
+        "threads": 2,
+        "prompts": prompts,
+    }
     body = f"async (argument) => {{ const begun = performance.now(); {contender.script} {MEASURE} }}"
     result: dict[str, Any] = page.evaluate(body, argument)
     return result
@@ -195,6 +201,10 @@ def contenders(model: Model, folder: Path, tokenizer: Tokenizer) -> list[Contend
     for dtype in model.devices["wasm"].files:
         wire = sum(file.bytes for file in model.files_for("wasm", dtype).values())
         found.append(Contender(f"Peso Leve {dtype}", dtype, OURS, wire, kl[dtype]))
+    small, dtype = "wasm_small", model.default_dtype
+    wire = sum(file.bytes for file in model.files_for(small, dtype).values())
+    label = f"Peso Leve {dtype}, little memory"
+    found.append(Contender(label, dtype, OURS, wire, kl[model.quality_key(small, dtype)], small))
     found.append(
         Contender("wllama, the GGUF", "", WLLAMA, (folder / "model.gguf").stat().st_size, None)
     )
@@ -245,60 +255,6 @@ def main() -> None:
     (HERE / "chat.md").write_text(text, encoding="utf-8")
     plot(results, HERE / "chat.svg")
     print(text)
-
-
-COLUMNS = (
-    ("cold", "cold load, s", 2),
-    ("warm", "warm load, s", 2),
-    ("short_first", f"first token after {SHORT}, s", 2),
-    ("long_first", f"after {LONG}, s", 2),
-    ("short_decode_median", "tokens/s, short", 1),
-    ("long_decode_median", f"tokens/s at {LONG}", 1),
-    ("memory", "peak renderer, MB", 0),
-)
-
-
-def report(results: dict[str, Any]) -> str:
-    """The table, and ratios to wllama."""
-    about = results["about"]
-    lines = [
-        "# SmolLM2-135M-Instruct in Chromium, on WASM with 2 threads",
-        "",
-        f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, "
-        f"{about['machine']}, {about['rounds']} interleaved rounds; "
-        + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
-        + ". Medians, with the least and the most in brackets; a round's tokens/s is one over its "
-        "median time between tokens. From a server on the same machine, so that a cold load is "
-        "everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
-        f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); "
-        "wllama does not give its logits.",
-        "",
-        "| | wire, MB | KL | " + " | ".join(title for _, title, _ in COLUMNS) + " |",
-        "|---|---:|---:|" + "---:|" * len(COLUMNS),
-    ]
-    for entrant in results["contenders"]:
-        cells = [f"{entrant['wire_bytes'] / 1e6:.1f}"]
-        cells.append("" if entrant["kl"] is None else f"{entrant['kl']:.3f}")
-        for key, _, digits in COLUMNS:
-            scale = 1e-6 if key == "memory" else 1
-            values = [scale * row[key] for row in entrant["rounds"]]
-            cells.append(
-                f"{statistics.median(values):.{digits}f} "
-                f"({min(values):.{digits}f}–{max(values):.{digits}f})"
-            )
-        lines.append(f"| {entrant['label']} | " + " | ".join(cells) + " |")
-    lines += ["", "Ratios to wllama, of medians:", ""]
-    lines.append("| | " + " | ".join(title.split(",")[0] for _, title, _ in COLUMNS) + " |")
-    lines.append("|---|" + "---:|" * len(COLUMNS))
-    base = next(e for e in results["contenders"] if e["label"].startswith("wllama"))
-    for entrant in results["contenders"]:
-        ratios = [
-            statistics.median(r[key] for r in entrant["rounds"])
-            / statistics.median(r[key] for r in base["rounds"])
-            for key, _, _ in COLUMNS
-        ]
-        lines.append(f"| {entrant['label']} | " + " | ".join(f"{r:.2f}" for r in ratios) + " |")
-    return "\n".join([*lines, "", "![the same as a plot](chat.svg)", ""])
 
 
 if __name__ == "__main__":
