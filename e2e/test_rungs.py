@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from pesoleve_worker.catalog import Model
 
@@ -36,3 +36,24 @@ def test_greedy_answers_are_cpythons(
         assert chat.stats["canaryDifference"] == 0
         assert (chat.stats["memory"]["runtime"] < SMALL_HEAP) == (device == "wasm_small")
         assert chat.ask(QUESTION, max_new_tokens=MOST).ids == expected
+
+
+LITTLE_MEMORY = "Object.defineProperty(Navigator.prototype, 'deviceMemory', { get: () => 2 });"
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"), [("en-US", "this device has little memory"), ("pt-BR", "pouca memória")]
+)
+def test_a_device_with_little_memory_is_offered_the_small_layout(
+    browser: Browser, isolated_site: str, models: dict[str, Model], locale: str, words: str
+) -> None:
+    """And is shown what that costs: the int8 layout's own KL, not that of the weights that travel."""
+    context = browser.new_context(locale=locale)
+    context.add_init_script(LITTLE_MEMORY)
+    page = context.new_page()
+    page.goto(f"{isolated_site}?model={ID}")
+    expect(page.locator(".scale__device")).to_contain_text(words)
+    kl = next(row.value for row in models[ID].quality if (row.dtype, row.metric) == ("q4_1_int8", "kl"))
+    shown = f"{kl:.3f}".replace(".", "," if locale == "pt-BR" else ".")
+    expect(page.locator(".dtypes__row", has_text="q4_1")).to_contain_text(shown)
+    context.close()

@@ -1,6 +1,7 @@
 // A model before the click: what it is, what each dtype costs and keeps, and the button that says how
 // many megabytes it will take.
 
+import { qualityKey } from '../js/catalog.js';
 import { locale, megabytes, number, t } from '../js/i18n.js';
 import { html, nothing, PageElement, svg } from './element.js';
 
@@ -39,6 +40,11 @@ export class ModelCard extends PageElement {
     this.loaded = false;
   }
 
+  /** What the model is to run on here, as far as it is known. */
+  get device() {
+    return this.plan?.choice.devices[0] ?? 'wasm';
+  }
+
   /** @param {string} dtype */
   choose(dtype) {
     this.dispatchEvent(new CustomEvent('pl-dtype', { detail: dtype, bubbles: true }));
@@ -74,8 +80,9 @@ export class ModelCard extends PageElement {
           const bytes = model.files
             .filter((file) => files[dtype]?.includes(file.path))
             .reduce((sum, file) => sum + file.bytes, 0);
+          const key = qualityKey(model, this.device, dtype);
           const quality = model.quality.find(
-            (row) => row.dtype === dtype && row.metric === model.quality[0]?.metric,
+            (row) => row.dtype === key && row.metric === model.quality[0]?.metric,
           );
           return html`
             <label class="dtypes__row">
@@ -99,8 +106,9 @@ export class ModelCard extends PageElement {
   /** @param {Model} model */
   renderFacts(model) {
     const { parameters, license, source, shape } = model;
+    const key = qualityKey(model, this.device, this.dtype);
     const rows = model.quality.filter(
-      (row) => row.dtype === this.dtype && Object.hasOwn(FIGURES, row.metric),
+      (row) => row.dtype === key && Object.hasOwn(FIGURES, row.metric),
     );
     return html`
       <dl class="facts">
@@ -140,7 +148,7 @@ export class ModelCard extends PageElement {
       return bar;
     });
     const { choice } = plan;
-    const [device = 'wasm'] = choice.devices;
+    const { device } = this;
     return html`
       <p class="scale__label"><span class="corner corner--predicted">${t('predicted')}</span> ${t('card.download')}</p>
       <p class="scale__number" data-testid="plan-total">${megabytes(plan.total)}</p>

@@ -125,6 +125,16 @@ export function filesFor(model, device, dtype) {
   return paths.map((path) => fileAt(model, path));
 }
 
+/**
+ * What `quality` and `canary` call `dtype` on `device`: the int8 layout answers otherwise than the weights
+ * that travel, and its figures have a name of their own (Model.quality_key in Python).
+ *
+ * @param {Model} model @param {string} device @param {string} dtype
+ */
+export function qualityKey(model, device, dtype) {
+  return model.devices[device]?.layout === 'int8' ? `${dtype}_int8` : dtype;
+}
+
 /** @param {string} problem @param {unknown} [cause] */
 function invalid(problem, cause) {
   return new PesoLeveError('catalog_invalid', `The catalog cannot be used: ${problem}.`, { cause });

@@ -43,11 +43,19 @@ export async function chooseDevice(option, offered) {
   if (option === 'wasm' || option === 'wasm_small') {
     return { devices: [option], reason: 'asked', adapter: '', build: 'wasm', threads };
   }
+  const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? LITTLE_MEMORY;
+  const small = memory < LITTLE_MEMORY && offered.includes('wasm_small');
   const found = await findAdapter();
   if (found.name !== null && (option === 'webgpu' || found.reason === 'adapter_found')) {
     const reason = option === 'webgpu' ? 'asked' : found.reason;
     const build = 'Suspending' in WebAssembly ? 'jspi' : 'asyncify';
-    return { devices: ['webgpu', 'wasm'], reason, adapter: found.name, build, threads };
+    return {
+      devices: ['webgpu', small ? 'wasm_small' : 'wasm'],
+      reason,
+      adapter: found.name,
+      build,
+      threads,
+    };
   }
   if (option === 'webgpu') {
     throw new PesoLeveError(
@@ -56,8 +64,7 @@ export async function chooseDevice(option, offered) {
     );
   }
   const adapter = found.name ?? '';
-  const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? LITTLE_MEMORY;
-  if (memory < LITTLE_MEMORY && offered.includes('wasm_small')) {
+  if (small) {
     return { devices: ['wasm_small'], reason: 'little_memory', adapter, build: 'wasm', threads };
   }
   return { devices: ['wasm'], reason: found.reason, adapter, build: 'wasm', threads };

@@ -52,8 +52,9 @@ export async function planDownload(model, dtype, choice) {
     names.reduce((bytes, name) => bytes + (files[name]?.bytes ?? 0), 0);
   const inFolder = (/** @type {string} */ folder) =>
     Object.keys(files).filter((name) => name.startsWith(`${folder}/`));
-  const [device = 'wasm'] = choice.devices;
-  const bytes = filesFor(model, device, dtype).reduce((total, file) => total + file.bytes, 0);
+  // Another device, should the first fail, has a graph of its own.
+  const wanted = new Set(choice.devices.flatMap((device) => filesFor(model, device, dtype)));
+  const bytes = [...wanted].reduce((total, file) => total + file.bytes, 0);
   const runtime =
     sum(RUNTIME_FILES[choice.build].map((name) => `onnxruntime/${name}`)) +
     sum(inFolder('tokenizers')) +

@@ -22,11 +22,20 @@ SETTINGS = {
     "prompt_lookup",
 }  # fmt: skip
 
+
+def told_by(typedef: str) -> set[str]:
+    """The words that a union in ``device.js`` allows: the page words whichever comes."""
+    source = (SITE / "js" / "device.js").read_text(encoding="utf-8").replace("\n *", "")
+    union = re.search(rf"@typedef \{{([^}}]*)\}} {typedef}\b", source)
+    assert union is not None
+    return set(re.findall(r"'(\w+)'", union[1]))
+
+
 FAMILIES = {
     "error": set(CODES),
     "class": {name for name, _ in WEIGHT_CLASSES},
-    "device": {"wasm", "webgpu"},
-    "reason": {"asked", "adapter_found", "no_webgpu", "no_adapter", "software_adapter"},
+    "device": told_by("Device"),
+    "reason": told_by("DeviceReason"),
     "stage": {"runtime", "python", "weights", "session", "warm_up"},
     "status": {"waiting", "under_way", "done"},
     "part": {"model", "python", "runtime"},
