@@ -26,7 +26,9 @@ demo: vendor models ## Build the default models and serve the page
 	$(RUN)/pesoleve serve --port $(PORT)
 
 test: vendor models browser ## Run every test, unit and end to end
-	$(RUN)/pytest
+	@# One after the other: Playwright's event loop, once it runs, would not let a unit test start its own.
+	$(RUN)/pytest tests
+	$(RUN)/pytest e2e
 
 unit: vendor models ## Run the tests that need no browser
 	$(RUN)/pytest tests
