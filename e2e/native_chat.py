@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from pesoleve.chat import chat_prompt
@@ -52,6 +54,20 @@ class NativeChat:
             ids = list(candidates.ids)
             answer += ids
         return answer
+
+    def shortfalls(self, content: str, answer: Sequence[int]) -> list[float]:
+        """How many nats each token of an answer lies below the likeliest; ``inf`` if not of the 50."""
+        return asyncio.run(self._shortfalls(content, answer))
+
+    async def _shortfalls(self, content: str, answer: Sequence[int]) -> list[float]:
+        self._decoder.truncate(0)
+        ids, shortfalls = self._ids(content), list[float]()
+        for chosen in answer:  # one by one, as they were made: a step has one scale for its activations
+            (found,) = await self._decoder.feed(ids, 50)
+            logits = dict(zip(found.ids, found.logits, strict=True))
+            shortfalls.append(found.logits[0] - logits.get(chosen, -inf))
+            ids = [chosen]
+        return shortfalls
 
     def _ids(self, content: str) -> list[int]:
         prompt = chat_prompt([{"role": "user", "content": content}], self._pipeline)
