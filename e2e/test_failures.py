@@ -99,7 +99,7 @@ def test_bad_catalogs_are_refused(visit: Visit, change: Change, code: str) -> No
         "/ort-wasm-simd-threaded.wasm",
         "/pyodide.asm.wasm",
         "/pyodide.mjs",
-        ".whl",
+        "/python.zip",
         "/ort.wasm.min.mjs",
     ],
 )
@@ -107,8 +107,11 @@ def test_a_missing_runtime_file_says_so(visit: Visit, broken: str) -> None:
     assert load_error(visit, {broken: lambda _: None})["code"] == "runtime_failed"
 
 
-def test_a_tampered_worker_wheel_is_refused(visit: Visit) -> None:
-    assert load_error(visit, {".whl": flip_last_byte})["code"] == "runtime_failed"
+def test_a_truncated_python_archive_is_refused(visit: Visit) -> None:
+    assert (
+        load_error(visit, {"/python.zip": lambda content: content[: len(content) // 2]})["code"]
+        == "runtime_failed"
+    )
 
 
 def test_a_missing_worker_says_so(visit: Visit) -> None:

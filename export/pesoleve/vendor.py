@@ -1,5 +1,5 @@
 """Everything of others' that the page needs, from pinned packages into ``site/vendor/``: npm's files by
-the committed lock file, and the worker package as a wheel entered in Pyodide's own lock file.
+the committed lock file, and the worker package with the standard library's modules it needs, compiled.
 
 Run as ``python -m pesoleve.vendor`` from the repository; does nothing when nothing changed.
 """
@@ -13,8 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,8 +99,9 @@ def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
     for source, output in BUNDLES.items():
         _bundle(NODE_MODULES / source, partial / output)
     _extract_zstd(NODE_MODULES / "zstddec" / "dist" / "zstddec-stream.mjs", partial / "zstd")
-    _store_standard_library(partial / "pyodide")
-    _add_worker(partial / "pyodide", console)
+    console.print("Compiling the Python that the page runs")
+    _archive_python(partial / "pyodide" / "python.zip")
+    _list_no_packages(partial / "pyodide")
     _copy_licenses(partial / "licenses")
     for name, text in TYPES.items():
         (partial / name).write_text(text)
@@ -120,7 +119,8 @@ def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
 def _stamp() -> str:
     """A digest of all that the vendored files are made from."""
     digest = hashlib.sha256()
-    inputs = [ROOT / "package-lock.json", Path(__file__), WORKER / "pyproject.toml"]
+    here = Path(__file__)
+    inputs = [ROOT / "package-lock.json", here, *sorted(here.parent.glob("python_archive.*"))]
     inputs += sorted((WORKER / "pesoleve_worker").rglob("*.py"))
     for path in inputs:
         digest.update(path.read_bytes())
@@ -163,34 +163,16 @@ def _extract_zstd(source: Path, folder: Path) -> None:
     (folder / "zstddec.wasm").write_bytes(base64.b64decode(binary[1]))
 
 
-def _store_standard_library(folder: Path) -> None:
-    """Re-zip Python's standard library without compression: brotli does better on the whole."""
-    source = NODE_MODULES / "pyodide" / "python_stdlib.zip"
-    with (
-        zipfile.ZipFile(source) as packed,
-        zipfile.ZipFile(folder / source.name, "w", zipfile.ZIP_STORED) as stored,
-    ):
-        for name in sorted(packed.namelist()):
-            stored.writestr(zipfile.ZipInfo(name), packed.read(name))
+def _archive_python(output: Path) -> None:
+    """Write the standard library's modules and the worker's as bytecode: see ``python_archive.py``."""
+    script = Path(__file__).with_name("python_archive.mjs")
+    _run("node", str(script), str(NODE_MODULES / "pyodide"), str(WORKER), str(output))
 
 
-def _add_worker(folder: Path, console: Console) -> None:
-    """Build the worker's wheel and write a lock file that holds it, by hash, and nothing else.
-
-    pyodide-lock 0.1.2 makes the wheel's entry, but cannot read the whole lock of Pyodide 314, which has
-    lost ``info.version`` and gained ``tool``; so only ``info`` passes through it.
-    """
-    from pyodide_lock.spec import InfoSpec
-    from pyodide_lock.utils import package_spec_from_wheel
-
-    console.print("Building the worker's wheel")
-    _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=WORKER)
+def _list_no_packages(folder: Path) -> None:
+    """Write Pyodide's lock file without its packages, which would come from its own site."""
     lock = json.loads((NODE_MODULES / "pyodide" / "pyodide-lock.json").read_text())
-    (wheel,) = folder.glob("*.whl")
-    entry = package_spec_from_wheel(wheel, InfoSpec(**{"version": "", **lock["info"]}))
-    entry.file_name = wheel.name
-    lock["packages"] = {entry.name: {**entry.model_dump(), "tool": {}}}
-    (folder / "pyodide-lock.json").write_text(json.dumps(lock, sort_keys=True))
+    (folder / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}, sort_keys=True))
 
 
 def _copy_licenses(folder: Path) -> None:

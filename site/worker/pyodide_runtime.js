@@ -1,4 +1,4 @@
-// Boot Pyodide with the worker package, which its lock file holds by hash.
+// Boot Pyodide with one archive of bytecode: the worker package, and what it needs of the standard library.
 
 const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 
@@ -21,7 +21,7 @@ export async function bootPython() {
   const pyodide = await Promise.race([
     loadPyodide({
       indexURL: VENDORED,
-      packages: ['pesoleve-worker'],
+      stdLibURL: `${VENDORED}python.zip`,
       // Nothing that Python prints is for the console of somebody's page.
       stdout: () => {},
       stderr: () => {},

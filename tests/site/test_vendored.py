@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import brotli
-
-from pesoleve_worker import __version__
 
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "site" / "vendor"
 
 
-def test_the_lock_file_holds_the_worker_s_wheel_by_hash_and_nothing_else() -> None:
+def test_pyodide_knows_no_packages_to_fetch() -> None:
     lock = json.loads((VENDOR / "pyodide" / "pyodide-lock.json").read_text())
-    (package,) = lock["packages"].values()
-    assert (package["name"], package["version"]) == ("pesoleve-worker", __version__)
-    wheel = VENDOR / "pyodide" / package["file_name"]
-    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == package["sha256"]
+    assert lock["packages"] == {}
+
+
+def test_the_python_archive_holds_the_whole_worker_as_bytecode() -> None:
+    worker = ROOT / "python_worker"
+    modules = {
+        f"{path.relative_to(worker).as_posix()}c" for path in (worker / "pesoleve_worker").rglob("*.py")
+    }
+    with zipfile.ZipFile(VENDOR / "pyodide" / "python.zip") as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+    assert {name for name in names if name.startswith("pesoleve_worker/")} == modules
+    assert all(name.endswith(".pyc") for name in names)
 
 
 def test_the_manifest_tells_every_file_s_bytes_on_the_wire() -> None:
