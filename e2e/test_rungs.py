@@ -22,7 +22,8 @@ SMALL_HEAP = 250_000_000
 
 SMALL_SHORTFALL = 0.25
 """Nats a token, on average. In 8 bits a last digit that differs moves an activation to the next
-level, and 30 layers carry it on: two right computations choose differently where tokens are about as likely."""
+level, and 30 layers carry it on: two right computations choose differently where tokens are about
+as likely."""
 
 
 @pytest.mark.parametrize("dtype", ["q4", "q3"])

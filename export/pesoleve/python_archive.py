@@ -1,8 +1,8 @@
 """The Python that the page needs, as one archive of bytecode. Runs in Pyodide, in Node, for ``vendor``.
 
 Pyodide's own archive holds the whole standard library as source, which the browser would compile at
-every visit: two of the three seconds that Python takes to start. This one holds the modules that the worker
-imports, compiled by the interpreter that runs them, without docstrings.
+every visit: two of the three seconds that Python takes to start. This one holds the modules that the
+worker imports, compiled by the interpreter that runs them, without docstrings.
 
 ``python_archive.mjs`` calls ``archive``.
 """
