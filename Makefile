@@ -54,6 +54,7 @@ types: setup ## Write the catalog's TypeScript types from its schema
 bench: vendor models browser e2e/bench/node_modules/.package-lock.json ## Time models in Chromium beside their peers
 	$(RUN)/python -m e2e.bench.run
 	$(RUN)/python -m e2e.bench.chat
+	$(RUN)/python -m e2e.bench.cold
 
 setup: $(STAMPS)/python node_modules/.package-lock.json ## Install Python's and npm's packages
 

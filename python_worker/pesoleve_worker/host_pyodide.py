@@ -129,10 +129,13 @@ class Worker:
         del request
         model = parse(Model, json.loads(payload.model))
         dtype, devices = str(payload.dtype), list(payload.devices)
-        files = {str(path): content for path, content in Object.entries(payload.files)}
+        files = {
+            str(device): {str(role): content for role, content in Object.entries(roles)}
+            for device, roles in Object.entries(payload.files)
+        }
 
         def content(device: str, role: Role) -> Any:
-            return files[model.files_for(device, dtype)[role].path]
+            return files[device][role]
 
         tokenizer = PyodideTokenizer(self._host.openTokenizer(content(devices[0], "tokenizer")))
         render = None

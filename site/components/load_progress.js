@@ -17,6 +17,11 @@ export class LoadProgressPanel extends PageElement {
     this.dispatchEvent(new CustomEvent('pl-cancel', { bubbles: true }));
   }
 
+  /** Stop here, to go on from here: what has arrived stays on the disk. */
+  pause() {
+    this.dispatchEvent(new CustomEvent('pl-pause', { bubbles: true }));
+  }
+
   /** @override */
   render() {
     if (this.state === null) return nothing;
@@ -44,6 +49,7 @@ export class LoadProgressPanel extends PageElement {
           )}
         </ol>
         <p class="visually-hidden" role="status">${current === undefined ? '' : t(`stage.${current.name}`)}</p>
+        <button class="button button--quiet" type="button" @click=${this.pause}>${t('progress.pause')}</button>
         <button class="button button--quiet" type="button" @click=${this.cancel}>${t('progress.cancel')}</button>
       </section>`;
   }

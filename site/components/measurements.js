@@ -39,6 +39,11 @@ export class Measurements extends PageElement {
               reason: t(`error.${code}`),
             })}</p>`,
         )}
+        ${
+          ['quota', 'disk_full', 'unsupported'].includes(stats.storage.reason ?? '')
+            ? html`<p class="notice" role="status">${t(`measured.storage.${stats.storage.reason}`)}</p>`
+            : nothing
+        }
         <dl class="tape">
           ${this.pair('measured.bytes', megabytes(this.predicted, 2), megabytes(stats.bytes.total, 2))}
           ${this.single('measured.device', t(`device.${stats.device}`))}

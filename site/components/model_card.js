@@ -26,6 +26,8 @@ export class ModelCard extends PageElement {
     dtype: {},
     busy: { type: Boolean },
     loaded: { type: Boolean },
+    paused: { type: Boolean },
+    asking: { state: true },
   };
 
   constructor() {
@@ -38,6 +40,10 @@ export class ModelCard extends PageElement {
     this.busy = false;
     /** Whether the chosen dtype is the one that is running. */
     this.loaded = false;
+    /** Whether a load was stopped to go on later. */
+    this.paused = false;
+    /** Whether the visitor is asked before megabytes are spent. */
+    this.asking = false;
   }
 
   /** What the model is to run on here, as far as it is known. */
@@ -51,6 +57,9 @@ export class ModelCard extends PageElement {
   }
 
   start() {
+    const { plan } = this;
+    this.asking = !this.asking && plan !== null && plan.metered !== null && toFetch(plan) > 0;
+    if (this.asking) return;
     this.dispatchEvent(new CustomEvent('pl-load', { bubbles: true }));
   }
 
@@ -137,6 +146,15 @@ export class ModelCard extends PageElement {
       </dl>`;
   }
 
+  /** What the button says. @param {Plan} plan */
+  label(plan) {
+    if (this.loaded) return t('card.running');
+    const values = { megabytes: megabytes(toFetch(plan)) };
+    if (this.asking) return t('card.load.anyway', values);
+    if (this.paused) return t('card.resume', values);
+    return t(plan.stored >= plan.model ? 'card.run' : 'card.load', values);
+  }
+
   /** @param {Plan} plan */
   renderScale(plan) {
     const parts = /** @type {const} */ (['model', 'python', 'runtime']);
@@ -164,11 +182,18 @@ export class ModelCard extends PageElement {
       </ul>
       <p class="scale__device">${t(`device.${device}`)}: ${t(`reason.${choice.reason}`, { adapter: choice.adapter })}
         ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
+      ${plan.stored > 0 ? html`<p class="scale__stored">${t('card.stored', { stored: megabytes(plan.stored, 2) })}</p>` : nothing}
+      ${this.asking ? html`<p class="notice" role="alert">${t(`card.metered.${plan.metered}`, { megabytes: megabytes(toFetch(plan)) })}</p>` : nothing}
       <button class="button" type="button" ?disabled=${this.busy || this.loaded} @click=${this.start}>
-        ${this.loaded ? t('card.running') : t('card.load', { megabytes: megabytes(plan.total) })}
+        ${this.label(plan)}
       </button>
       <p class="scale__note">${t('card.note')}</p>`;
   }
+}
+
+/** @param {Plan} plan bytes that are not here yet, as far as is known */
+function toFetch({ total, stored }) {
+  return total - stored;
 }
 
 /** @param {number} value @param {number} digits */

@@ -126,6 +126,21 @@ export function filesFor(model, device, dtype) {
 }
 
 /**
+ * @param {Model} model
+ * @param {string} device
+ * @param {string} dtype
+ * @returns {Record<string, File[]>} the same by role, shards in order
+ */
+export function filesByRole(model, device, dtype) {
+  /** @type {Record<string, File[]>} */
+  const roles = {};
+  for (const file of filesFor(model, device, dtype)) {
+    roles[file.role] = [...(roles[file.role] ?? []), file];
+  }
+  return roles;
+}
+
+/**
  * What `quality` and `canary` call `dtype` on `device`: the int8 layout answers otherwise than the weights
  * that travel, and its figures have a name of their own (Model.quality_key in Python).
  *

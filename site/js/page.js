@@ -3,11 +3,13 @@
 import '../components/chat_panel.js';
 import '../components/failure_notice.js';
 import '../components/language_switch.js';
+import '../components/ledger_panel.js';
 import '../components/load_progress.js';
 import '../components/measurements.js';
 import '../components/model_card.js';
 import '../components/model_picker.js';
 import '../components/semantic_search.js';
+import '../components/stored_models.js';
 import '../components/weight_ladder.js';
 import { html, nothing, PageElement } from '../components/element.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
@@ -21,6 +23,7 @@ import { catalog, load, plan } from './pesoleve.js';
  * @typedef {(
  *   | {kind: 'starting'}
  *   | {kind: 'choosing'}
+ *   | {kind: 'paused'}
  *   | {kind: 'loading', progress: import('./load_state.js').LoadState, abort: AbortController}
  *   | {kind: 'ready', model: import('./pesoleve.js').Model, predicted: number}
  *   | {kind: 'failed', error: import('./errors.js').PesoLeveError}
@@ -31,6 +34,9 @@ import { catalog, load, plan } from './pesoleve.js';
 const asked = new URLSearchParams(location.search);
 const DEVICE = /** @type {import('./device.js').DeviceOption} */ (asked.get('device') ?? 'auto');
 
+/** Why a load was aborted that is to go on. */
+const PAUSED = Symbol('paused');
+
 class Page extends PageElement {
   /** @override */
   static properties = {
@@ -39,6 +45,7 @@ class Page extends PageElement {
     plan: { state: true },
     dtype: { state: true },
     runs: { state: true },
+    stored: { state: true },
   };
 
   constructor() {
@@ -53,6 +60,8 @@ class Page extends PageElement {
     this.plan = null;
     this.dtype = '';
     this.runs = 0;
+    /** How often what is stored may have changed. */
+    this.stored = 0;
     this.addEventListener('pl-model', (event) =>
       this.chooseModel(/** @type {CustomEvent} */ (event).detail),
     );
@@ -61,6 +70,8 @@ class Page extends PageElement {
     );
     this.addEventListener('pl-load', () => this.load());
     this.addEventListener('pl-cancel', () => this.cancel());
+    this.addEventListener('pl-pause', () => this.pause());
+    this.addEventListener('pl-stored', () => this.choose(this.dtype));
     this.addEventListener('pl-ran', () => {
       this.runs += 1;
     });
@@ -130,7 +141,9 @@ class Page extends PageElement {
     if (this.state.kind === 'ready') await this.state.model.dispose();
     show();
     try {
-      const predicted = this.plan.total;
+      // Asked for, not waited for: a browser that asks the visitor keeps the files either way.
+      navigator.storage?.persist?.().then(() => this.refreshStored());
+      const predicted = this.plan.total - this.plan.stored;
       const model = await load(this.entry.id, {
         device: DEVICE,
         dtype: this.dtype,
@@ -144,8 +157,20 @@ class Page extends PageElement {
       this.runs = 0;
       this.state = { kind: 'ready', model, predicted };
     } catch (error) {
-      this.fail(error);
+      if (abort.signal.reason === PAUSED) this.state = { kind: 'paused' };
+      else this.fail(error);
     }
+    this.refreshStored();
+  }
+
+  /** Look again at what is on this device. */
+  refreshStored() {
+    this.stored += 1;
+    if (this.state.kind !== 'loading') this.choose(this.dtype);
+  }
+
+  pause() {
+    if (this.state.kind === 'loading') this.state.abort.abort(PAUSED);
   }
 
   cancel() {
@@ -165,6 +190,7 @@ class Page extends PageElement {
     const before = /** @type {State | undefined} */ (changed.get('state'));
     if (this.state.kind === before?.kind) return;
     if (this.state.kind === 'loading') this.focusIn('pl-load-progress', 'button');
+    if (this.state.kind === 'paused') this.focusIn('pl-model-card', '.button');
     if (this.state.kind === 'ready') {
       this.focusIn('pl-semantic-search', 'input');
       this.focusIn('pl-chat-panel', '.chat__prompt');
@@ -197,12 +223,15 @@ class Page extends PageElement {
             <pl-model-picker .models=${this.models} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
             <pl-model-card .model=${entry} .plan=${this.plan} dtype=${this.dtype} ?busy=${busy}
-                           ?loaded=${model?.stats.dtype === this.dtype}></pl-model-card>`
+                           ?loaded=${model?.stats.dtype === this.dtype}
+                           ?paused=${state.kind === 'paused'}></pl-model-card>`
       }
       ${state.kind === 'loading' ? html`<pl-load-progress .state=${state.progress}></pl-load-progress>` : nothing}
       ${entry === null ? nothing : this.renderTrial(entry, model)}
       <pl-measurements .stats=${model?.stats ?? null} predicted=${state.kind === 'ready' ? state.predicted : 0}
-                       runs=${this.runs}></pl-measurements>`;
+                       runs=${this.runs}></pl-measurements>
+      <pl-ledger-panel .stats=${model?.stats ?? null}></pl-ledger-panel>
+      <pl-stored-models .models=${this.models} revision=${this.stored} ?busy=${busy}></pl-stored-models>`;
   }
 
   /** What the model's task is tried with. @param {Entry} entry @param {import('./pesoleve.js').Model | null} model */

@@ -28,7 +28,9 @@ export { PesoLeveError } from './errors.js';
  * @property {string} [dtype] the catalog's default when absent
  * @property {string} [catalogUrl]
  * @property {(progress: Progress) => void} [onProgress]
- * @property {AbortSignal} [signal] stops the downloads and the worker
+ * @property {AbortSignal} [signal] stops the downloads and the worker; what has arrived is kept
+ * @property {boolean} [keep] the files on this device for the next visit; true
+ * @property {Partial<import('./protocol.js').Patience>} [patience] with a connection that drops or stalls
  *
  * @typedef {object} Stats  All measured; bytes, and seconds.
  * @property {string} id
@@ -38,8 +40,9 @@ export { PesoLeveError } from './errors.js';
  * @property {import('./protocol.js').Rejected[]} rejected devices that were tried and left
  * @property {number} threads
  * @property {number} canaryDifference
- * @property {{role: string, path: string, bytes: number, decodedBytes: number, start: number,
- *   seconds: number}[]} files everything that was fetched for this load
+ * @property {(Omit<import('./protocol.js').ModelFile, 'from'> & {from: string})[]} files everything that
+ *   was fetched for this load; `start` in seconds on the page's clock
+ * @property {import('./protocol.js').Storage} storage where the model's files are kept
  * @property {{model: number, total: number}} bytes on the wire, without HTTP headers
  * @property {Record<string, number>} seconds by stage; `total` is from the call to the answer
  * @property {import('./protocol.js').Memory & {total: number}} memory WebAssembly heaps, in bytes

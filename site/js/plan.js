@@ -2,12 +2,15 @@
 
 import { filesFor } from './catalog.js';
 import { PesoLeveError } from './errors.js';
+import { storedFiles } from './stored.js';
 
 /**
  * @typedef {{bytes: number, decoded_bytes: number}} Size
  * @typedef {{files: Record<string, Size>}} Manifest what `vendor` wrote: each runtime file's size, as it
  *   travels with brotli
- * @typedef {{model: number, runtime: number, python: number, total: number}} DownloadPlan  bytes
+ * @typedef {{model: number, runtime: number, python: number, total: number, stored: number,
+ *   metered: 'save_data' | 'cellular' | null}} DownloadPlan  bytes, all of them cold; `stored` of the
+ *   model's are on this device already; `metered` says why a visitor should be asked first
  */
 
 const MANIFEST = new URL('../vendor/manifest.json', import.meta.url).href;
@@ -61,5 +64,19 @@ export async function planDownload(model, dtype, choice) {
     sum(inFolder('zstd')) +
     (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
   const python = sum(inFolder('pyodide'));
-  return { model: bytes, runtime, python, total: bytes + runtime + python };
+  const here = await storedFiles();
+  const stored = [...wanted].reduce(
+    (total, file) => total + Math.min(file.bytes, here.get(file.sha256) ?? 0),
+    0,
+  );
+  const total = bytes + runtime + python;
+  return { model: bytes, runtime, python, total, stored, metered: meteredBy() };
+}
+
+/** @returns {DownloadPlan['metered']} */
+function meteredBy() {
+  /** @type {{saveData?: boolean, type?: string} | undefined} */
+  const connection = /** @type {any} */ (navigator).connection;
+  if (connection?.saveData) return 'save_data';
+  return connection?.type === 'cellular' ? 'cellular' : null;
 }

@@ -19,23 +19,38 @@ export const VERSION = 1;
  *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1; `prefill` counts tokens.
  *
  * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
- * @typedef {{
- *   model: string,
- *   dtype: string,
- *   devices: string[],
- *   files: Record<string, Uint8Array | Weights>,
- * }} LoadPayload  `model` is the catalog entry as JSON; `files` are by path, decoded.
- * @typedef {{wire: Uint8Array, codec: string, decodedBytes: number,
- *   layout?: string | null, keepPlanes?: boolean}} DecodePayload  the last two for `expand`; no layout: planes only
- * @typedef {{content: Uint8Array, seconds: Record<string, number>, fetched: FetchedFile[]}} Decoded
- * @typedef {Weights & Omit<Decoded, 'content'>} Expanded
+ * @typedef {Record<string, Record<string, Uint8Array | Weights>>} Contents  by device and role; devices
+ *   share what is alike
+ * @typedef {{model: string, dtype: string, devices: string[], files: Contents}} LoadPayload
+ *   `model` is the catalog entry as JSON.
  * @typedef {{files: {path: string, data: Uint8Array}[] | null, planes: Uint8Array | null}} Weights
  *   A decoder's weights, expanded for the first device, and as they travelled if there are others.
+ *
+ * @typedef {object} PreparePayload  what site/worker/files_worker.js is asked for
+ * @property {Record<string, Record<string, import('./catalog_types.js').File[]>>} files shards in order, by
+ *   device and role
+ * @property {string} baseUrl
+ * @property {boolean} keep for the next visit
+ * @property {Partial<Patience>} patience
+ * @property {'file' | 'float32' | 'int8' | 'blocks'} layout of the first device
+ * @property {boolean} keepPlanes for the others
+ * @typedef {import('../worker/download.js').Patience} Patience
+ * @typedef {'asked' | 'unsupported' | 'quota' | 'disk_full' | null} StoreReason  why nothing is kept
+ * @typedef {{kind: 'opfs' | 'cache' | 'memory', reason: StoreReason}} Storage
+ * @typedef {{role: string, path: string, url: string, from: 'network' | 'disk', bytes: number,
+ *   wireBytes: number, decodedBytes: number, start: number, seconds: number}} ModelFile
+ *   `bytes` crossed the network for this load, of the `wireBytes` that it takes cold; `start` in seconds
+ *   since the epoch
+ * @typedef {{contents: Contents, files: ModelFile[], store: Storage, seconds: Record<string, number>,
+ *   fetched: FetchedFile[]}} Prepared
+ *
  * @typedef {{inputs: unknown}} RunPayload
  * @typedef {{messages: unknown, options: object}} GeneratePayload
  *
- * @typedef {{url: string, bytes: number, decodedBytes: number, start: number, seconds: number}} FetchedFile
- *   Read from the browser's own resource timing; `start` is in seconds on the worker's clock.
+ * @typedef {{url: string, from: 'network' | 'disk' | 'service_worker', bytes: number, wireBytes: number,
+ *   decodedBytes: number, start: number, seconds: number}} FetchedFile
+ *   Read from the browser's own resource timing. `bytes` crossed the network now, of the `wireBytes` that
+ *   it takes cold; `start` in seconds since the epoch, which is the same on every thread.
  * @typedef {{python: number, runtime: number}} Memory  Bytes of each WebAssembly heap.
  * @typedef {{device: string, code: string, message: string}} Rejected
  * @typedef {{

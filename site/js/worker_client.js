@@ -4,7 +4,7 @@ import { aborted, PesoLeveError } from './errors.js';
 import { VERSION } from './protocol.js';
 
 const WORKER_URL = new URL('../worker/worker.js', import.meta.url);
-export const DECODE_WORKER_URL = new URL('../worker/decode_worker.js', import.meta.url);
+export const FILES_WORKER_URL = new URL('../worker/files_worker.js', import.meta.url);
 
 /** How long a cancelled request may take to stop before the worker is given up. */
 const CANCEL_GRACE_MS = 5000;
@@ -39,7 +39,7 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'load' | 'run' | 'generate' | 'unload' | 'decode' | 'expand'} type
+   * @param {'init' | 'load' | 'run' | 'generate' | 'unload' | 'prepare'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does

@@ -1,0 +1,16 @@
+// A model's decoded files on their way from one worker to the next.
+
+/** @param {import('./protocol.js').Contents} contents @returns {ArrayBuffer[]} what is handed over, not copied */
+export function transferable(contents) {
+  const parts = Object.values(contents)
+    .flatMap((roles) => Object.values(roles))
+    .flatMap((content) =>
+      content instanceof Uint8Array
+        ? [content]
+        : [
+            ...(content.files ?? []).map(({ data }) => data),
+            ...(content.planes ? [content.planes] : []),
+          ],
+    );
+  return [...new Set(parts.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer)))];
+}

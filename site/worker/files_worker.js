@@ -1,0 +1,187 @@
+// A model's files, from the network or the disk to what a session takes: fetched, verified, decompressed
+// and expanded, beside the worker that boots Python and the runtime.
+// Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress` and one `result` or `error`.
+
+import { transferable } from '../js/contents.js';
+import { asPesoLeveError } from '../js/errors.js';
+import { VERSION } from '../js/protocol.js';
+import { decompress } from './decompress.js';
+import { download } from './download.js';
+import { expand } from './expand.js';
+import { fetchedFiles } from './resource_progress.js';
+import { memoryStore, openStore } from './store.js';
+
+/**
+ * @typedef {import('../js/catalog_types.js').File} File
+ * @typedef {import('../js/protocol.js').PreparePayload} PreparePayload
+ * @typedef {import('../js/protocol.js').Prepared} Prepared
+ * @typedef {import('../js/protocol.js').Weights} Weights
+ * @typedef {import('../js/protocol.js').ModelFile} ModelFile
+ */
+
+/** Downloads at once: enough to fill a connection, few enough that the first shards come first. */
+const PARALLEL = 3;
+const REPORT_MS = 50;
+
+/** @type {import('../js/protocol.js').Patience} */
+const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
+
+/**
+ * @param {PreparePayload} payload
+ * @param {(progress: import('../js/protocol.js').Progress) => void} report
+ * @returns {Promise<Prepared>}
+ */
+async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, report) {
+  const rows = [
+    ...new Map(
+      Object.values(files)
+        .flatMap((roles) => Object.values(roles).flat())
+        .map(named),
+    ).values(),
+  ];
+  const { store, reason } = await storeFor(rows, keep);
+  const seconds = { decode: 0, expand: 0 };
+  /** @type {ModelFile[]} */
+  const arrived = [];
+  let notKept = false;
+  // A role's shards fill one buffer, each as soon as it is here, in whatever order they come.
+  /** @type {Map<string, {shards: File[], content: Uint8Array}>} */
+  const roles = new Map();
+  for (const shards of Object.values(files).flatMap((byRole) => Object.values(byRole))) {
+    const key = shards.map(({ path }) => path).join();
+    if (roles.has(key)) continue;
+    const size = shards.reduce((sum, { decoded_bytes: bytes }) => sum + bytes, 0);
+    roles.set(key, { shards, content: new Uint8Array(size) });
+  }
+  const queue = [...roles.values()].flatMap(({ shards, content }) => {
+    let at = 0;
+    return shards.map((file) => {
+      const start = at;
+      at += file.decoded_bytes;
+      return { file, place: content.subarray(start, at) };
+    });
+  });
+  // What is small first: a session wants its graph, and it is gone in a moment.
+  queue.sort(
+    (left, right) => Number(left.file.role === 'weights') - Number(right.file.role === 'weights'),
+  );
+  const work = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { file, place } = next;
+      const url = new URL(file.path, baseUrl).href;
+      const onBytes = throttled(file.bytes, (loaded) =>
+        report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
+      );
+      const { content, ...told } = await download(url, file, {
+        store,
+        patience: { ...PATIENCE, ...patience },
+        onBytes,
+      });
+      notKept ||= store.kind !== 'memory' && !told.kept;
+      const begun = performance.now();
+      await decompress(content, file, place);
+      seconds.decode += (performance.now() - begun) / 1000;
+      const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
+      arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  const begun = performance.now();
+  /** @type {Map<string, Uint8Array | Weights>} */
+  const contents = new Map();
+  for (const [key, { shards, content }] of roles) {
+    const expands = shards[0]?.role === 'weights' && layout !== 'file';
+    contents.set(key, expands ? asWeights(content, layout, keepPlanes) : content);
+  }
+  roles.clear();
+  if (layout !== 'file') seconds.expand = (performance.now() - begun) / 1000;
+  const byRole = (/** @type {Record<string, File[]>} */ of) =>
+    mapValues(of, (shards) => contents.get(shards.map(({ path }) => path).join()));
+  return {
+    contents: /** @type {Prepared['contents']} */ (mapValues(files, byRole)),
+    files: arrived,
+    store: notKept ? { kind: 'memory', reason: 'disk_full' } : { kind: store.kind, reason },
+    seconds,
+    fetched: fetchedFiles(),
+  };
+}
+
+/**
+ * Ask for room before the first byte: a model that cannot be kept runs from memory.
+ *
+ * @param {File[]} files @param {boolean} keep
+ * @returns {Promise<{store: import('./store.js').Store, reason: import('../js/protocol.js').StoreReason}>}
+ */
+async function storeFor(files, keep) {
+  if (!keep) return { store: memoryStore(), reason: 'asked' };
+  const store = await openStore();
+  if (store.kind === 'memory') return { store, reason: 'unsupported' };
+  const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
+  const wanted = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (wanted <= quota - usage) return { store, reason: null };
+  // Some of it may be here already.
+  let missing = 0;
+  for (const { sha256, bytes } of files) {
+    if ((await store.read(sha256, bytes)) === null) missing += bytes;
+  }
+  if (missing <= quota - usage) return { store, reason: null };
+  return { store: memoryStore(), reason: 'quota' };
+}
+
+/**
+ * @param {Uint8Array} planes
+ * @param {PreparePayload['layout']} layout
+ * @param {boolean} keepPlanes they are worth their memory only where another device may want them
+ * @returns {Weights}
+ */
+function asWeights(planes, layout, keepPlanes) {
+  // The small layout is made a tensor at a time, when the session takes it.
+  if (layout === 'int8') return { files: null, planes };
+  const files = expand(planes, /** @type {import('./expand.js').Layout} */ (layout));
+  return { files, planes: keepPlanes ? planes : null };
+}
+
+/** @param {File} file @returns {[string, File]} */
+function named(file) {
+  return [file.path, file];
+}
+
+/** @param {File} file */
+function phase(file) {
+  return /** @type {import('../js/protocol.js').Phase} */ (file.role);
+}
+
+/**
+ * @template T, U
+ * @param {Record<string, T>} record @param {(value: T) => U} change @returns {Record<string, U>}
+ */
+function mapValues(record, change) {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+/**
+ * @param {number} total
+ * @param {(loaded: number) => void} tell
+ * @returns {(loaded: number) => void} tells every so often, and of the last byte
+ */
+function throttled(total, tell) {
+  let last = Number.NEGATIVE_INFINITY;
+  return (loaded) => {
+    const now = performance.now();
+    if (loaded < total && now - last < REPORT_MS) return;
+    last = now;
+    tell(loaded);
+  };
+}
+
+self.addEventListener('message', async ({ data: { id, payload } }) => {
+  const post = (/** @type {object} */ message, /** @type {Transferable[]} */ transfer = []) =>
+    self.postMessage({ v: VERSION, id, ...message }, { transfer });
+  try {
+    const value = await prepare(payload, (progress) => post({ type: 'progress', progress }));
+    post({ type: 'result', value }, transferable(value.contents));
+  } catch (error) {
+    const { code, message, phase: where, retryable, stack = '' } = asPesoLeveError(error);
+    post({ type: 'error', error: { code, message, phase: where, retryable, traceback: stack } });
+  }
+});

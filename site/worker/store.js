@@ -1,0 +1,196 @@
+// Where a model's files stay between visits: the origin's private file system, else the Cache API, else
+// nowhere. A file is named by its sha256; it is whole when it has all its bytes, and whoever reads it
+// verifies them, so that a crash at any moment leaves nothing worse than a file to go on with.
+
+import { FOLDER } from '../js/stored.js';
+
+/**
+ * @typedef {object} Part  a file being written; what it holds outlives the page
+ * @property {number} length bytes it holds
+ * @property {string | null} etag what the server called the content it holds
+ * @property {() => Uint8Array<ArrayBuffer>} read
+ * @property {(chunk: Uint8Array) => void} append throws QuotaExceededError on a full disk
+ * @property {(etag: string | null) => Promise<void>} restart empty it, for content of that name
+ * @property {() => Promise<void>} finish it is whole and verified
+ * @property {() => void} close keep what it holds
+ *
+ * @typedef {object} Store
+ * @property {'opfs' | 'cache' | 'memory'} kind
+ * @property {(sha256: string, bytes: number) => Promise<Uint8Array<ArrayBuffer> | null>} read the whole
+ *   file, not verified; null when it is not here
+ * @property {(sha256: string) => Promise<Part | null>} open null where nothing partial can be kept
+ * @property {(sha256: string, content: Uint8Array<ArrayBuffer>) => Promise<void>} keep a whole file, where
+ *   no part was
+ * @property {(sha256: string) => Promise<void>} remove
+ */
+
+/**
+ * @typedef {object} SyncFile  FileSystemSyncAccessHandle, which TypeScript knows in workers alone
+ * @property {() => number} getSize
+ * @property {(into: Uint8Array, options: {at: number}) => number} read
+ * @property {(from: Uint8Array, options?: {at: number}) => number} write
+ * @property {(bytes: number) => void} truncate
+ * @property {() => void} flush
+ * @property {() => void} close
+ */
+
+/** @returns {Promise<Store>} the best that this browser has */
+export async function openStore() {
+  if (typeof FileSystemFileHandle !== 'undefined' && navigator.storage?.getDirectory) {
+    try {
+      const root = await navigator.storage.getDirectory();
+      return opfsStore(await root.getDirectoryHandle(FOLDER, { create: true }));
+    } catch (error) {
+      // Private windows of some browsers have the functions and refuse the call.
+      console.info('Peso Leve: no private file system here:', error);
+    }
+  }
+  return typeof caches === 'undefined' ? memoryStore() : cacheStore(await caches.open(FOLDER));
+}
+
+/** @returns {Store} keeps nothing */
+export function memoryStore() {
+  return {
+    kind: 'memory',
+    read: async () => null,
+    open: async () => null,
+    keep: async () => {},
+    remove: async () => {},
+  };
+}
+
+/** @param {Cache} cache @returns {Store} whole files only */
+function cacheStore(cache) {
+  const key = (/** @type {string} */ sha256) =>
+    new URL(`./${FOLDER}/${sha256}`, self.location.href);
+  return {
+    kind: 'cache',
+    async read(sha256, bytes) {
+      const found = await cache.match(key(sha256));
+      const content = found && new Uint8Array(await found.arrayBuffer());
+      return content?.length === bytes ? content : null;
+    },
+    open: async () => null,
+    async keep(sha256, content) {
+      const headers = { 'Content-Length': String(content.length) };
+      await cache.put(key(sha256), new Response(content, { headers }));
+    },
+    async remove(sha256) {
+      await cache.delete(key(sha256));
+    },
+  };
+}
+
+/** @param {FileSystemDirectoryHandle} folder @returns {Store} */
+function opfsStore(folder) {
+  /** @param {string} name */
+  const remove = async (name) => {
+    try {
+      await folder.removeEntry(name);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  };
+  return {
+    kind: 'opfs',
+    async read(sha256, bytes) {
+      const file = await existing(folder, sha256);
+      return file?.size === bytes ? new Uint8Array(await file.arrayBuffer()) : null;
+    },
+    open: async (sha256) => await openPart(folder, sha256, remove),
+    keep: async () => {},
+    async remove(sha256) {
+      await remove(sha256);
+      await remove(etagName(sha256));
+    },
+  };
+}
+
+/**
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} sha256
+ * @param {(name: string) => Promise<void>} remove
+ * @returns {Promise<Part | null>} null when another tab has it open
+ */
+async function openPart(folder, sha256, remove) {
+  const handle = await folder.getFileHandle(sha256, { create: true });
+  /** @type {SyncFile} */
+  let file;
+  try {
+    file = await openSync(handle);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NoModificationAllowedError') return null;
+    throw error;
+  }
+  let length = file.getSize();
+  const known = await existing(folder, etagName(sha256));
+  let etag = known === null ? null : await known.text();
+  return {
+    get length() {
+      return length;
+    },
+    get etag() {
+      return etag;
+    },
+    read() {
+      const content = new Uint8Array(length);
+      file.read(content, { at: 0 });
+      return content;
+    },
+    append(chunk) {
+      const written = file.write(chunk, { at: length });
+      if (written < chunk.length) throw new DOMException('the disk is full', 'QuotaExceededError');
+      length += written;
+    },
+    async restart(name) {
+      file.truncate(0);
+      length = 0;
+      etag = name;
+      await remove(etagName(sha256));
+      if (name === null) return;
+      const mark = await folder.getFileHandle(etagName(sha256), { create: true });
+      const writing = await openSync(mark);
+      writing.write(new TextEncoder().encode(name));
+      writing.close();
+    },
+    async finish() {
+      file.flush();
+      file.close();
+      await remove(etagName(sha256));
+    },
+    close() {
+      file.flush();
+      file.close();
+    },
+  };
+}
+
+/** @param {FileSystemFileHandle} handle @returns {Promise<SyncFile>} */
+async function openSync(handle) {
+  return await /** @type {any} */ (handle).createSyncAccessHandle();
+}
+
+/** @param {string} sha256 */
+function etagName(sha256) {
+  return `${sha256}.etag`;
+}
+
+/** @param {FileSystemDirectoryHandle} folder @param {string} name @returns {Promise<File | null>} */
+async function existing(folder, name) {
+  try {
+    return await (await folder.getFileHandle(name)).getFile();
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw error;
+  }
+}
+
+/** @param {unknown} error */
+function isNotFound(error) {
+  return error instanceof DOMException && error.name === 'NotFoundError';
+}
+
+/** @param {unknown} error */
+export function isFull(error) {
+  return error instanceof DOMException && error.name === 'QuotaExceededError';
+}
