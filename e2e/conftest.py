@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from pesoleve import catalog
 from pesoleve_worker.catalog import Model
 
 from . import chromium
 from .server import SITE, serve_site
+from .site_copy import SiteCopy
 from .visit import Visit
+from .visitor import Visitor
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +30,9 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def browser_context_args() -> dict[str, Any]:
-    return {"locale": "en-US", "viewport": {"width": 1280, "height": 900}}
+    """A service worker would answer for the server in every test but those of itself."""
+    viewport = {"width": 1280, "height": 900}
+    return {"locale": "en-US", "viewport": viewport, "service_workers": "block"}
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +63,19 @@ def model(models: dict[str, Model]) -> Model:
 @pytest.fixture(scope="session")
 def budgets() -> dict[str, int]:
     return tomllib.loads((Path(__file__).with_name("budgets.toml")).read_text())
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> SiteCopy:
+    """The site, to be changed and counted."""
+    return SiteCopy.make(tmp_path / "site")
+
+
+@pytest.fixture
+def visitor(browser: Browser, browser_context_args: dict[str, Any]) -> Iterator[Visitor]:
+    """Somebody whose browser lets the site keep itself."""
+    with browser.new_context(**browser_context_args | {"service_workers": "allow"}) as context:
+        yield Visitor(context)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from pesoleve.chat import chat_prompt
 from pesoleve.graph import layouts
 from pesoleve.native_host import NativeDecoder, NativeTokenizer
-from pesoleve.pack import unpack
+from pesoleve.pack import read_content
 from pesoleve.planes import read_planes
 from pesoleve_worker.catalog import Model, TextGeneration
 
@@ -26,8 +26,8 @@ class NativeChat:
         self._pipeline = model.pipeline
         layout = model.devices[device].layout
         files = {
-            role: unpack((models / file.path).read_bytes(), file)
-            for role, file in model.files_for(device, dtype or model.default_dtype).items()
+            role: read_content(models, shards)
+            for role, shards in model.files_for(device, dtype or model.default_dtype).items()
         }
         weights = layouts.expand(read_planes(files["weights"]), layout)
         steps = layouts.INT8_STEPS if layout == "int8" else None

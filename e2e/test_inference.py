@@ -15,7 +15,7 @@ from pesoleve.measure.datasets import load_pairs
 from pesoleve.measure.embed import embed
 from pesoleve.measure.parity import parity
 from pesoleve.measure.reference import reference_vectors
-from pesoleve.pack import unpack
+from pesoleve.pack import read_content
 from pesoleve.recipe import Recipe, load_recipe
 from pesoleve.sources import resolve
 from pesoleve_worker.catalog import Model, Pipeline
@@ -66,8 +66,8 @@ def run_in_cpython(model: Model, dtype: str, texts: list[str]) -> Vectors:
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         names = {"graph": GRAPH, "weights": WEIGHTS, "tokenizer": "tokenizer.json"}
-        for role, file in model.files_for("wasm", dtype).items():
-            content = unpack((SITE / "models" / file.path).read_bytes(), file)
+        for role, shards in model.files_for("wasm", dtype).items():
+            content = read_content(SITE / "models", shards)
             (directory / names[role]).write_bytes(content)
         config = model.devices["wasm"].session_config
         assert isinstance(model.pipeline, Pipeline)
@@ -165,8 +165,6 @@ def test_default_dtype_is_the_smallest_within_its_bound(model: Model) -> None:
     assert isinstance(recipe, Recipe)
     allowed = recipe.measure.default_max_loss
     assert allowed == 0.005
-    wire = {
-        dtype: sum(file.bytes for file in model.files_for("wasm", dtype).values()) for dtype in spearman
-    }
+    wire = {dtype: sum(file.bytes for file in model.wire_files("wasm", dtype)) for dtype in spearman}
     good = [dtype for dtype in spearman if spearman["fp32"] - spearman[dtype] <= allowed]
     assert model.default_dtype == min(good, key=lambda dtype: wire[dtype])

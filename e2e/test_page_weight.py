@@ -46,6 +46,9 @@ def test_cold_visit_stays_in_budget_and_costs_what_the_button_said(
     vendored = {p: b for p, b in visit.bytes_by_path().items() if any(h in p for h in CLICKED)}
     assert sum(vendored.values()) == predicted
     assert before < visit.total_bytes() <= budgets["cold_visit"]
+    model = sum(n for path, n in visit.bytes_by_path().items() if path.endswith(".zst"))
+    assert model > 0
+    assert visit.total_bytes() - model <= budgets["without_model"]
     visit.expect_clean(isolated_site)
 
 
@@ -91,7 +94,7 @@ def test_every_model_file_costs_what_the_catalog_says(
            return model.stats;""",
         {"id": id_, "dtype": dtype},
     )
-    files = models[id_].files_for("wasm", dtype).values()
+    files = models[id_].wire_files("wasm", dtype)
     assert {p: b for p, b in received.items() if p.endswith(".zst")} == {
         f"/models/{file.path}": file.bytes for file in files
     }
@@ -105,7 +108,7 @@ def test_the_chat_model_stays_in_budget(models: dict[str, Model], budgets: dict[
     chat = models["smollm2-135m-instruct"]
     assert len(chat.devices) >= 2
     for device in chat.devices:
-        files = chat.files_for(device, chat.default_dtype).values()
+        files = chat.wire_files(device, chat.default_dtype)
         assert 0 < sum(file.bytes for file in files) <= budgets["smollm2_model_files"]
 
 

@@ -71,7 +71,7 @@ def test_a_device_with_little_memory_is_offered_the_small_layout(
     browser: Browser, isolated_site: str, models: dict[str, Model], locale: str, words: str
 ) -> None:
     """And is shown what that costs: the int8 layout's own KL, not that of the weights that travel."""
-    context = browser.new_context(locale=locale)
+    context = browser.new_context(locale=locale, service_workers="block")
     context.add_init_script(LITTLE_MEMORY)
     page = context.new_page()
     page.goto(f"{isolated_site}?model={ID}")

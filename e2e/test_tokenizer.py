@@ -6,7 +6,7 @@ import random
 
 from tokenizers import Tokenizer
 
-from pesoleve.pack import unpack
+from pesoleve.pack import read_content
 from pesoleve_worker.catalog import Model
 
 from .server import SITE
@@ -53,8 +53,8 @@ def generated_strings() -> list[str]:
 def test_ids_equal_python_s_on_generated_strings(
     visit: Visit, isolated_site: str, model: Model
 ) -> None:
-    file = model.files_for("wasm", "fp32")["tokenizer"]
-    content = unpack((SITE / "models" / file.path).read_bytes(), file)
+    shards = model.files_for("wasm", "fp32")["tokenizer"]
+    content = read_content(SITE / "models", shards)
     tokenizer = Tokenizer.from_str(content.decode())
     texts = generated_strings()
     visit.open_blank(isolated_site)

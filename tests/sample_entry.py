@@ -23,9 +23,9 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
     """Write three packed files into ``packed`` and return the entry that names them."""
     packed.mkdir(parents=True, exist_ok=True)
     files = [
-        pack(b"{}", "tokenizer", None, model_id, packed),
-        pack(b"graph", "graph", "fp32", model_id, packed),
-        pack(weights, "weights", "fp32", model_id, packed),
+        *pack(b"{}", "tokenizer", None, model_id, packed),
+        *pack(b"graph", "graph", "fp32", model_id, packed),
+        *pack(weights, "weights", "fp32", model_id, packed),
     ]
     device = Device("file", {"session.disable_quant_qdq": "1"}, {"fp32": [file.path for file in files]})
     return Model(

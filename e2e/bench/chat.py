@@ -199,10 +199,10 @@ def contenders(model: Model, folder: Path, tokenizer: Tokenizer) -> list[Contend
     kl = {row.dtype: row.value for row in model.quality if row.metric == "kl"}
     found = []
     for dtype in model.devices["wasm"].files:
-        wire = sum(file.bytes for file in model.files_for("wasm", dtype).values())
+        wire = sum(file.bytes for file in model.wire_files("wasm", dtype))
         found.append(Contender(f"Peso Leve {dtype}", dtype, OURS, wire, kl[dtype]))
     small, dtype = "wasm_small", model.default_dtype
-    wire = sum(file.bytes for file in model.files_for(small, dtype).values())
+    wire = sum(file.bytes for file in model.wire_files(small, dtype))
     label = f"Peso Leve {dtype}, little memory"
     found.append(Contender(label, dtype, OURS, wire, kl[model.quality_key(small, dtype)], small))
     found.append(

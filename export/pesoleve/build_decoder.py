@@ -73,6 +73,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         depends_on={"source": source.sha256, "id": recipe.id},
     )
     files = pack.read_list(tokenizer.output)
+    tokenizer_paths = [file.path for file in files]
     packs = [tokenizer]
     surveyed = decoder_stages.survey_sensitivity(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
@@ -96,7 +97,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         files += [file for file in made if file.path not in {known.path for known in files}]
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
-            paths[device][name] = [graphs[layout], *own, files[0].path]
+            paths[device][name] = [*graphs[layout], *own, *tokenizer_paths]
     gathered = stages.run(
         "gather",
         "gather the packed files",

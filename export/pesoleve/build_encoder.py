@@ -215,8 +215,8 @@ def _pack_dtype(model_id: str, name: str, quantized: Stage, stages: Stages) -> S
         weights = (quantized.output / storage.WEIGHTS).read_bytes()
         pack.write_list(
             [
-                pack.pack(graph, "graph", name, model_id, output),
-                pack.pack(weights, "weights", name, model_id, output),
+                *pack.pack(graph, "graph", name, model_id, output),
+                *pack.pack(weights, "weights", name, model_id, output),
             ],
             output,
         )

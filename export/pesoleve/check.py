@@ -18,7 +18,7 @@ from .errors import CheckError
 from .graph import layouts
 from .graph.storage import GRAPH, WEIGHTS
 from .native_host import NativeDecoder, NativeSession, NativeTokenizer
-from .pack import unpack
+from .pack import read_content
 from .planes import read_planes
 
 DEVICE = "wasm"
@@ -58,9 +58,7 @@ def check(models: Path, report: Callable[[str], None] = lambda _label: None) -> 
 def _check_dtype(models: Path, model: Model, dtype: str) -> Checked:
     try:
         files = model.files_for(DEVICE, dtype)
-        contents = {
-            role: unpack((models / file.path).read_bytes(), file) for role, file in files.items()
-        }
+        contents = {role: read_content(models, shards) for role, shards in files.items()}
         difference = _run_canary(model, dtype, contents)
     except FileNotFoundError as error:
         raise CheckError(f"{error.filename} is missing. Run: pesoleve build {model.id}") from error
@@ -73,7 +71,7 @@ def _check_dtype(models: Path, model: Model, dtype: str) -> Checked:
             f"{model.id} in {dtype} answers its canary {difference:.3g} off; at most "
             f"{model.canary.tolerance:.3g} is right"
         )
-    total = sum(file.bytes for file in files.values())
+    total = sum(file.bytes for file in model.wire_files(DEVICE, dtype))
     return Checked(model.id, dtype, total, difference, model.canary.tolerance)
 
 

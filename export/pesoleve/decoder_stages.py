@@ -186,14 +186,14 @@ def pack_dtype(model_id: str, name: str, graph: Stage, weighed: Stage, stages: S
     def work(output: Path) -> None:
         content = (weighed.output / "planes.bin").read_bytes()
         tensors = planes.read_planes(content)
-        files = [pack.pack(content, "weights", name, model_id, output)]
+        files = pack.pack(content, "weights", name, model_id, output)
         by_layout = {}
         for layout in layouts.LAYOUTS:
             laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
             graph_file = laid.SerializeToString(deterministic=True)
             packed = pack.pack(graph_file, "graph", None, model_id, output)
-            files.append(packed)
-            by_layout[layout] = packed.path
+            files += packed
+            by_layout[layout] = [file.path for file in packed]
         pack.write_list(files, output)
         (output / "layouts.json").write_text(json.dumps(by_layout), encoding="utf-8")
 

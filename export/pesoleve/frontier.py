@@ -22,7 +22,7 @@ def points(model: Model) -> list[Point]:
     dtypes = model.devices["wasm"].files
     kl = {row.dtype: row.value for row in model.quality if row.metric == "kl"}
     found = [
-        Point(dtype, sum(file.bytes for file in model.files_for("wasm", dtype).values()), kl[dtype])
+        Point(dtype, sum(file.bytes for file in model.wire_files("wasm", dtype)), kl[dtype])
         for dtype in dtypes
         if dtype in kl
     ]

@@ -15,6 +15,10 @@ import zstandard
 from pesoleve_worker.catalog import File, Role
 
 SAMPLE = 4 << 20
+SHARD_BYTES = 15 << 20
+"""Of content: what does not compress at all still stays below 16 MiB on the wire. Cut at fixed places,
+so that a new version of a model of the same shape changes only the shards whose weights changed."""
+
 THREADS = 2
 """Fixed: zstd's output depends on whether it has workers, and the name depends on the output."""
 
@@ -34,13 +38,27 @@ ENTROPY = zstandard.ZstdCompressionParameters.from_level(
 they cost more than they save, and entropy coding alone is smaller by up to a tenth."""
 
 
-def pack(content: bytes, role: Role, dtype: str | None, model_id: str, output: Path) -> File:
-    """Write ``content`` compressed into ``output`` and return its catalog entry."""
-    wire = _compressor(content).compress(content)
-    sha256 = hashlib.sha256(wire).hexdigest()
-    name = f"{role}-{sha256[:16]}.zst"
-    (output / name).write_bytes(wire)
-    return File(role, f"{model_id}/{name}", dtype, "zstd", len(wire), len(content), sha256)
+def pack(
+    content: bytes,
+    role: Role,
+    dtype: str | None,
+    model_id: str,
+    output: Path,
+    shard_bytes: int = SHARD_BYTES,
+) -> list[File]:
+    """Write ``content`` into ``output``, each shard compressed for itself; return their catalog entries
+    in order."""
+    compressor = _compressor(content)
+    files = []
+    for start in range(0, max(1, len(content)), shard_bytes):
+        shard = content[start : start + shard_bytes]
+        wire = compressor.compress(shard)
+        sha256 = hashlib.sha256(wire).hexdigest()
+        name = f"{role}-{sha256[:16]}.zst"
+        (output / name).write_bytes(wire)
+        path = f"{model_id}/{name}"
+        files.append(File(role, path, dtype, "zstd", len(wire), len(shard), sha256))
+    return files
 
 
 def _compressor(content: bytes) -> zstandard.ZstdCompressor:
@@ -52,6 +70,15 @@ def _compressor(content: bytes) -> zstandard.ZstdCompressor:
         for p in (ENTROPY, MATCHES)
     }
     return zstandard.ZstdCompressor(compression_params=sizes[min(sizes)])
+
+
+def read_content(folder: Path, shards: Iterable[File]) -> bytes:
+    """Return the content that the shards make, one after the other; ``folder`` is the catalog's.
+
+    Raises:
+        ValueError: when a file is not what the catalog describes.
+    """
+    return b"".join(unpack((folder / file.path).read_bytes(), file) for file in shards)
 
 
 def unpack(wire: bytes, file: File) -> bytes:
@@ -82,7 +109,7 @@ def pack_tokenizer(tokenizer: dict[str, Any], model_id: str, output: Path) -> No
     text = json.dumps(
         tokenizer | {"truncation": None, "padding": None}, ensure_ascii=False, separators=(",", ":")
     )
-    write_list([pack(text.encode(), "tokenizer", None, model_id, output)], output)
+    write_list(pack(text.encode(), "tokenizer", None, model_id, output), output)
 
 
 def write_list(files: list[File], output: Path) -> None:

@@ -54,7 +54,7 @@ def model_table(console: Console, model: Model) -> None:
         table.add_column(heading, justify="left" if heading == "dtype" else "right")
     figures = {(row.dtype, row.metric): row for row in model.quality}
     for dtype in model.devices["wasm"].files:
-        files = model.files_for("wasm", dtype).values()
+        files = model.wire_files("wasm", dtype)
         table.add_row(
             f"{dtype} (default)" if dtype == model.default_dtype else dtype,
             megabytes(sum(file.bytes for file in files)),

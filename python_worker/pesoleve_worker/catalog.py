@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from .errors import CatalogError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Task = Literal["feature_extraction", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
@@ -182,8 +182,13 @@ class Model:
         known = self.devices.get(device)
         return f"{dtype}_int8" if known is not None and known.layout == "int8" else dtype
 
-    def files_for(self, device: str, dtype: str) -> dict[Role, File]:
-        """Return what ``device`` needs to open ``dtype``, by role."""
+    def wire_files(self, device: str, dtype: str) -> list[File]:
+        """Return all that ``device`` fetches to open ``dtype``."""
+        return [file for shards in self.files_for(device, dtype).values() for file in shards]
+
+    def files_for(self, device: str, dtype: str) -> dict[Role, list[File]]:
+        """Return what ``device`` needs to open ``dtype``, by role; a role's content is that of its
+        shards, one after the other."""
         if device not in self.devices:
             raise CatalogError(
                 "option_invalid",
@@ -196,7 +201,9 @@ class Model:
                 f"model {self.id!r} has no dtype {dtype!r} on {device}; "
                 f"it has {sorted(self.devices[device].files)}",
             )
-        files = {file.role: file for file in map(self.file, paths)}
+        files: dict[Role, list[File]] = {}
+        for file in map(self.file, paths):
+            files.setdefault(file.role, []).append(file)
         lacking = [role for role in ROLES if role not in files]
         if lacking:
             raise CatalogError(

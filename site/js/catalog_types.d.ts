@@ -17,7 +17,7 @@ export type Path = string;
  * What the export hands to the page. Every path is content-addressed and relative to the catalog; `bytes` is what crosses the wire.
  */
 export interface Catalog {
-  schema_version: 2;
+  schema_version: 3;
   models: Model[];
 }
 export interface Model {

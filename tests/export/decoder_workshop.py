@@ -49,8 +49,8 @@ def contents(built: Built, device: str, dtype: str) -> Mapping[Role, bytes]:
 
 def unpacked(model: Model, folder: Path, device: str, dtype: str) -> dict[Role, bytes]:
     return {
-        role: unpack((folder / Path(file.path).name).read_bytes(), file)
-        for role, file in model.files_for(device, dtype).items()
+        role: b"".join(unpack((folder / Path(file.path).name).read_bytes(), file) for file in shards)
+        for role, shards in model.files_for(device, dtype).items()
     }
 
 

@@ -43,7 +43,7 @@ def test_what_was_just_built_is_whole(models: Path) -> None:
 def test_bytes_are_all_that_crosses_the_wire(models: Path) -> None:
     (model,) = read(models).models
     for row in check(models):
-        files = model.files_for("wasm", row.dtype).values()
+        files = model.wire_files("wasm", row.dtype)
         assert row.bytes == sum((models / file.path).stat().st_size for file in files)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,16 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pesoleve.pack import gather, pack, pack_tokenizer, read_list, unpack, write_list
+from pesoleve.pack import (
+    SHARD_BYTES,
+    gather,
+    pack,
+    pack_tokenizer,
+    read_content,
+    read_list,
+    unpack,
+    write_list,
+)
 from pesoleve_worker.catalog import File
 
 CONTENT = b"weights " * 5000
@@ -19,7 +29,12 @@ CONTENT = b"weights " * 5000
 
 @pytest.fixture
 def packed(tmp_path: Path) -> File:
-    return pack(CONTENT, "weights", "q4", "tiny", tmp_path)
+    return one(pack(CONTENT, "weights", "q4", "tiny", tmp_path))
+
+
+def one(files: list[File]) -> File:
+    (file,) = files
+    return file
 
 
 def wire_of(file: File, folder: Path) -> bytes:
@@ -34,7 +49,7 @@ def described(file: File, wire: bytes) -> File:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.binary(max_size=5000))
 def test_what_is_packed_unpacks_to_itself(tmp_path: Path, content: bytes) -> None:
-    file = pack(content, "graph", "fp32", "tiny", tmp_path)
+    file = one(pack(content, "graph", "fp32", "tiny", tmp_path))
     assert file.decoded_bytes == len(content)
     assert unpack(wire_of(file, tmp_path), file) == content
 
@@ -49,8 +64,8 @@ def test_the_entry_describes_what_was_written(packed: File, tmp_path: Path) -> N
 
 
 def test_the_name_is_stable_and_follows_the_content(packed: File, tmp_path: Path) -> None:
-    again = pack(CONTENT, "weights", "q4", "tiny", tmp_path)
-    other = pack(CONTENT + b"!", "weights", "q4", "tiny", tmp_path)
+    again = one(pack(CONTENT, "weights", "q4", "tiny", tmp_path))
+    other = one(pack(CONTENT + b"!", "weights", "q4", "tiny", tmp_path))
     assert again == packed
     assert other.path != packed.path
 
@@ -118,9 +133,36 @@ def test_the_tokenizer_is_packed_without_truncation_and_padding(tmp_path: Path) 
     }
 
 
+def test_what_does_not_compress_stays_below_16_mib_a_shard(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    content = random.Random(0).randbytes(2 * SHARD_BYTES + 12345)
+    files = pack(content, "weights", "q4", "tiny", tmp_path / "tiny")
+    assert [file.decoded_bytes for file in files] == [SHARD_BYTES, SHARD_BYTES, 12345]
+    assert all(file.bytes <= 16 << 20 for file in files)
+    assert read_content(tmp_path, files) == content
+
+
+def test_a_change_changes_its_own_shard_alone(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    content = bytearray(random.Random(0).randbytes(50_000))
+    before = pack(bytes(content), "weights", "q4", "tiny", tmp_path / "tiny", shard_bytes=10_000)
+    content[24_000] ^= 1
+    after = pack(bytes(content), "weights", "q4", "tiny", tmp_path / "tiny", shard_bytes=10_000)
+    changed = [old != new for old, new in zip(before, after, strict=True)]
+    assert changed == [False, False, True, False, False]
+    assert read_content(tmp_path, after) == bytes(content)
+
+
+def test_shards_in_another_order_are_another_content(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    files = pack(bytes(range(250)), "weights", "q4", "tiny", tmp_path / "tiny", shard_bytes=100)
+    assert read_content(tmp_path, files[::-1]) != bytes(range(250))
+
+
 def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
     files = [
-        pack(bytes([n]) * 9, "weights", dtype, "tiny", tmp_path) for n, dtype in enumerate(["q4", None])
+        one(pack(bytes([n]) * 9, "weights", dtype, "tiny", tmp_path))
+        for n, dtype in enumerate(["q4", None])
     ]
     write_list(files, tmp_path)
     assert read_list(tmp_path) == files
@@ -131,8 +173,8 @@ def test_gathering_copies_what_is_packed_and_nothing_else(tmp_path: Path) -> Non
     for folder in folders:
         folder.mkdir()
     files = [
-        pack(b"one", "graph", None, "tiny", folders[0]),
-        pack(b"two", "weights", "q4", "tiny", folders[1]),
+        *pack(b"one", "graph", None, "tiny", folders[0]),
+        *pack(b"two", "weights", "q4", "tiny", folders[1]),
     ]
     write_list(files[:1], folders[0])
     gather(folders[:2], folders[2])

@@ -39,7 +39,7 @@ def test_the_model_table_has_a_row_for_each_dtype(first_build: Work) -> None:
     for row in model.quality:
         if row.metric == "spearman":
             assert f"{row.value:.4f}" in text
-    files = model.files_for("wasm", "fp32").values()
+    files = model.wire_files("wasm", "fp32")
     assert show.megabytes(sum(file.bytes for file in files)) in text
     assert show.megabytes(sum(file.decoded_bytes for file in files)) in text
 

@@ -91,7 +91,7 @@ def test_a_missing_key_is_named_with_its_place(entry: dict[str, Any]) -> None:
 
 def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     del entry["devices"]["wasm"]["files"]
-    message = refusal({"schema_version": 2, "models": [entry]}, Catalog)
+    message = refusal({"schema_version": 3, "models": [entry]}, Catalog)
     assert message == "catalog.models[0].devices.wasm lacks files"
 
 
@@ -165,11 +165,24 @@ def test_a_file_is_found_by_its_path(model: Model) -> None:
 
 def test_files_for_gives_each_role_its_file(model: Model) -> None:
     files = model.files_for("wasm", "fp32")
-    assert {role: file.role for role, file in files.items()} == {
-        "tokenizer": "tokenizer",
-        "graph": "graph",
-        "weights": "weights",
+    assert {role: [file.role for file in shards] for role, shards in files.items()} == {
+        "tokenizer": ["tokenizer"],
+        "graph": ["graph"],
+        "weights": ["weights"],
     }
+    assert sorted(file.path for file in model.wire_files("wasm", "fp32")) == sorted(
+        model.devices["wasm"].files["fp32"]
+    )
+
+
+def test_the_shards_of_a_role_keep_their_order(entry: dict[str, Any]) -> None:
+    (weights,) = (file for file in entry["files"] if file["role"] == "weights")
+    names = [f"sample/weights-{n}.zst" for n in (2, 0, 1)]
+    entry["files"] += [{**weights, "path": name} for name in sorted(names)]
+    paths = entry["devices"]["wasm"]["files"]["fp32"]
+    paths[paths.index(weights["path"]) : paths.index(weights["path"]) + 1] = names
+    shards = parse(Model, entry).files_for("wasm", "fp32")["weights"]
+    assert [file.path for file in shards] == names
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,8 @@ def _round_outputs(name: str, weight: Float) -> dict[str, npt.NDArray[np.generic
     """
     largest = np.abs(weight).max(axis=1)
     scale = np.where(largest == 0, np.float32(1), largest / np.float32(127)).astype(np.float32)
-    levels = weight / scale[:, None]
-    # Half away from zero, as JS can say it too.
-    levels = np.sign(levels) * np.floor(np.abs(levels) + np.float32(0.5)) + INT8_ZERO
+    # Halves go up, in doubles: in JS that takes no branch, and half the time.
+    levels = np.floor((weight / scale[:, None]).astype(np.float64) + (INT8_ZERO + 0.5))
     return {
         f"{name}.int8_t": np.ascontiguousarray(levels.T.astype(np.uint8)),
         f"{name}.output_scale": scale,
