@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from pesoleve_worker.catalog import Model
 
@@ -52,27 +50,6 @@ def test_cold_visit_stays_in_budget_and_costs_what_the_button_said(
     visit.expect_clean(isolated_site)
 
 
-def count_bytes(page: Page) -> dict[str, int]:
-    """What ``page`` receives from now on by path, counted by CDP itself, chunk by chunk."""
-    cdp = page.context.new_cdp_session(page)
-    paths: dict[str, str] = {}
-    received: dict[str, int] = {}
-
-    def keep_path(event: dict[str, object]) -> None:
-        request = event["request"]
-        assert isinstance(request, dict)
-        paths[str(event["requestId"])] = urlsplit(str(request["url"])).path
-
-    def add_bytes(event: dict[str, object]) -> None:
-        path = paths[str(event["requestId"])]
-        received[path] = received.get(path, 0) + int(str(event["encodedDataLength"]))
-
-    cdp.on("Network.requestWillBeSent", keep_path)
-    cdp.on("Network.dataReceived", add_bytes)
-    cdp.send("Network.enable")
-    return received
-
-
 @pytest.mark.parametrize(
     ("id_", "dtype"),
     [
@@ -83,9 +60,8 @@ def count_bytes(page: Page) -> dict[str, int]:
     ],
 )
 def test_every_model_file_costs_what_the_catalog_says(
-    page: Page, visit: Visit, isolated_site: str, models: dict[str, Model], id_: str, dtype: str
+    visit: Visit, isolated_site: str, models: dict[str, Model], id_: str, dtype: str
 ) -> None:
-    received = count_bytes(page)
     visit.open_blank(isolated_site)
     stats = visit.run_module(
         """const { id, dtype } = argument;
@@ -95,7 +71,7 @@ def test_every_model_file_costs_what_the_catalog_says(
         {"id": id_, "dtype": dtype},
     )
     files = models[id_].wire_files("wasm", dtype)
-    assert {p: b for p, b in received.items() if p.endswith(".zst")} == {
+    assert {p: b for p, b in visit.bytes_by_path().items() if p.endswith(".zst")} == {
         f"/models/{file.path}": file.bytes for file in files
     }
     by_page = {f["path"]: f["bytes"] for f in stats["files"] if f["path"].endswith(".zst")}
