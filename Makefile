@@ -41,6 +41,7 @@ lint: vendor ## Check style and types: ruff, mypy, tsc, Biome
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	npx --no-install tsc --project .
+	npx --no-install tsc --project tsconfig.service_worker.json
 	npx --no-install biome check --error-on-warnings
 
 format: setup ## Rewrite the sources in the project's style

@@ -47,7 +47,7 @@ def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     expect(page.locator(".search__empty")).to_be_visible()
     measured = page.locator(".measured")
     expect(measured).to_contain_text("WebAssembly on the CPU")
-    expect(measured.locator("tbody tr").filter(has_text="weights-")).to_have_count(1)
+    expect(page.locator(".ledger__table tbody tr").filter(has_text="weights-")).to_have_count(1)
     expect_accessible(page)
     visit.expect_clean(isolated_site)
 
@@ -62,7 +62,8 @@ def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) 
     expect(page.get_by_role("button", name="Running in this page")).to_be_disabled()
     page.get_by_role("radio", name="q4").check()
     download(page)
-    expect(page.locator(".measured .file").filter(has_text="weights-")).to_have_count(1)
+    # The ledger tells of everything that this page fetched: both dtypes.
+    expect(page.locator(".ledger__table tbody tr").filter(has_text="weights-")).to_have_count(3)
     visit.expect_clean(isolated_site)
 
 

@@ -12,11 +12,13 @@ import uvicorn
 from rich.console import Console
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import site_files
 from .errors import ExportError
 
 CSP = (
@@ -133,7 +135,14 @@ def create_app(directory: Path, *, base_path: str = "/", isolation: bool = True)
     """
     if not (directory / "index.html").exists():
         raise ExportError(f"{directory} has no index.html to serve. Run this from the repository.")
-    routes = [Mount(f"/{base_path.strip('/')}".rstrip("/"), SiteFiles(directory))]
+    base = f"/{base_path.strip('/')}".rstrip("/")
+
+    def list_files(_: Request) -> Response:
+        """The list as it would be written now: what was edited since is a new version of the page."""
+        listed = site_files.script(directory)
+        return Response(listed, 200, {"Cache-Control": "no-cache"}, MEDIA_TYPES[".js"])
+
+    routes = [Route(f"{base}/{site_files.SITE_FILES}", list_files), Mount(base, SiteFiles(directory))]
     headers = SECURITY | (ISOLATION if isolation else {})
     return AddHeaders(Starlette(routes=routes), headers)
 

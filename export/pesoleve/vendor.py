@@ -19,6 +19,7 @@ from pathlib import Path
 import brotli
 from rich.console import Console
 
+from . import site_files
 from .errors import SourceError
 
 ROOT = Path(__file__).parents[2]
@@ -79,12 +80,17 @@ LICENSED = (
 
 
 def vendor(target: Path = VENDOR, console: Console | None = None) -> bool:
-    """Fill ``target``; return False when it was up to date.
+    """Fill ``target`` and list the site's files in it; return False when it was filled already.
 
     Raises:
         SourceError: when the npm packages are not installed.
     """
-    console = console or Console(stderr=True)
+    filled = _fill(target, console or Console(stderr=True))
+    site_files.write(target.parent)
+    return filled
+
+
+def _fill(target: Path, console: Console) -> bool:
     stamp = _stamp()
     stamp_file = target / ".stamp"
     if stamp_file.exists() and stamp_file.read_text() == stamp:

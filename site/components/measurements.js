@@ -53,7 +53,7 @@ export class Measurements extends PageElement {
           ${this.single('measured.canary', number(stats.canaryDifference, stats.canaryDifference === 0 ? {} : { notation: 'scientific', maximumFractionDigits: 1 }))}
           ${this.renderLastRun(stats)}
         </dl>
-        <div class="measured__tables">${this.renderStages(stats)} ${this.renderFiles(stats)}</div>
+        <div class="measured__tables">${this.renderStages(stats)}</div>
         <p class="measured__note">${t('measured.note')}</p>
       </section>`;
   }
@@ -115,30 +115,6 @@ export class Measurements extends PageElement {
           )}
         </tbody>
       </table>`;
-  }
-
-  /** @param {Stats} stats */
-  renderFiles(stats) {
-    return html`
-      <div class="scroll" role="region" tabindex="0" aria-label=${t('measured.files')}>
-      <table>
-        <caption>${t('measured.files')}</caption>
-        <thead><tr>
-          <th scope="col">${t('column.file')}</th><th scope="col">${t('column.role')}</th>
-          <th scope="col" class="right">${t('column.wire')}</th><th scope="col" class="right">${t('column.decoded')}</th>
-        </tr></thead>
-        <tbody>
-          ${stats.files.map(
-            (
-              file,
-            ) => html`<tr><th scope="row" class="file">${file.path}</th><td>${t(`role.${file.role}`)}</td>
-              <td class="right">${number(file.bytes)}</td><td class="right">${number(file.decodedBytes)}</td></tr>`,
-          )}
-        </tbody>
-        <tfoot><tr><th scope="row">${t('column.total')}</th><td></td>
-          <td class="right">${number(stats.bytes.total)}</td><td></td></tr></tfoot>
-      </table>
-      </div>`;
   }
 }
 

@@ -126,7 +126,7 @@ export interface TextGeneration {
   eos_token_ids: [Count, ...Count[]];
 }
 /**
- * `bytes` and `sha256` are of what crosses the wire; `decoded_bytes` of what it becomes.
+ * `bytes` and `sha256` are of what crosses the wire; `decoded_bytes` of what it becomes. What is large travels as several rows of one role and dtype, its shards, of at most 16 MiB on the wire each: the content is what they become, one after the other.
  */
 export interface File {
   role: "graph" | "weights" | "tokenizer";
@@ -138,7 +138,7 @@ export interface File {
   sha256: Sha256;
 }
 /**
- * How one device opens the model: what its weights expand to (`file`: nothing, they are an external file as they are), ORT session configuration, and the files of each dtype.
+ * How one device opens the model: what its weights expand to (`file`: nothing, they are an external file as they are), ORT session configuration, and the paths of each dtype, the shards of a role in the order in which they are joined.
  */
 export interface Device {
   layout: "file" | "float32" | "blocks" | "int8";

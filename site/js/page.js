@@ -8,6 +8,7 @@ import '../components/load_progress.js';
 import '../components/measurements.js';
 import '../components/model_card.js';
 import '../components/model_picker.js';
+import '../components/offline_notice.js';
 import '../components/semantic_search.js';
 import '../components/stored_models.js';
 import '../components/weight_ladder.js';
@@ -15,6 +16,7 @@ import { html, nothing, PageElement } from '../components/element.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
 import { chooseLocale, localeChanges, setLocale, t } from './i18n.js';
 import { LoadProgress } from './load_state.js';
+import { keepOffline, keepRuntimes } from './offline.js';
 import { catalog, load, plan } from './pesoleve.js';
 
 /**
@@ -156,6 +158,7 @@ class Page extends PageElement {
       loading = false;
       this.runs = 0;
       this.state = { kind: 'ready', model, predicted };
+      keepRuntimes(model.stats.files);
     } catch (error) {
       if (abort.signal.reason === PAUSED) this.state = { kind: 'paused' };
       else this.fail(error);
@@ -253,3 +256,5 @@ function translateDocument() {
 localeChanges.addEventListener('change', translateDocument);
 await setLocale(chooseLocale());
 customElements.define('pl-page', Page);
+const page = /** @type {Page} */ (document.querySelector('pl-page'));
+keepOffline(() => ['starting', 'choosing'].includes(page.state.kind));

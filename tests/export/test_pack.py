@@ -12,7 +12,10 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pesoleve import pack as packing
 from pesoleve.pack import (
+    ENTROPY,
+    MATCHES,
     SHARD_BYTES,
     gather,
     pack,
@@ -133,13 +136,38 @@ def test_the_tokenizer_is_packed_without_truncation_and_padding(tmp_path: Path) 
     }
 
 
-def test_what_does_not_compress_stays_below_16_mib_a_shard(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parameters", [ENTROPY, MATCHES], ids=["entropy", "matches"])
+def test_what_does_not_compress_grows_by_less_than_a_shard_has_room_for(
+    parameters: zstandard.ZstdCompressionParameters,
+) -> None:
+    content = random.Random(0).randbytes(1 << 20)
+    wire = zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+    assert 0 < len(wire) - len(content) < ((16 << 20) - SHARD_BYTES) * len(content) // SHARD_BYTES
+
+
+def test_what_does_not_compress_stays_below_16_mib_a_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MATCHES", ENTROPY)  # it would look for matches for many seconds
     (tmp_path / "tiny").mkdir()
     content = random.Random(0).randbytes(2 * SHARD_BYTES + 12345)
     files = pack(content, "weights", "q4", "tiny", tmp_path / "tiny")
     assert [file.decoded_bytes for file in files] == [SHARD_BYTES, SHARD_BYTES, 12345]
-    assert all(file.bytes <= 16 << 20 for file in files)
+    assert all(file.decoded_bytes < file.bytes <= 16 << 20 for file in files)
     assert read_content(tmp_path, files) == content
+
+
+def test_one_byte_in_the_middle_of_40_mib_changes_one_shard(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    content = bytearray(40 << 20)  # zeros, which compress in a moment
+    for n in range(3):
+        content[n * SHARD_BYTES] = n + 1  # a shard like another would be the same file
+    before = pack(bytes(content), "weights", "q4", "tiny", tmp_path / "tiny")
+    content[len(content) // 2] ^= 1
+    after = pack(bytes(content), "weights", "q4", "tiny", tmp_path / "tiny")
+    assert len({file.path for file in before}) == 3
+    assert [old != new for old, new in zip(before, after, strict=True)] == [False, True, False]
+    assert read_content(tmp_path, after) == bytes(content)
 
 
 def test_a_change_changes_its_own_shard_alone(tmp_path: Path) -> None:

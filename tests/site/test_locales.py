@@ -44,6 +44,13 @@ FAMILIES = {
     "metric": {"spearman", "kl", "perplexity", "top1_agreement"},
     "quality": {"spearman", "kl", "perplexity", "top1_agreement"},
     "finish": {"stop", "length", "context", "aborted"},
+    "ledger": {"cold", "now", "from", "start", "seconds"},
+    "ledger.from": {"network", "disk", "service_worker"},
+    "ledger.part": {"page", "runtime", "python", "tokenizer", "weights", "total"},
+    "ledger.devtools": {"open", "cold", "size", "workers", "service_worker", "warm", "stored"},
+    "column": {"file", "role", "wire", "decoded"},
+    "measured.storage": {"quota", "disk_full", "unsupported"},
+    "card.metered": {"save_data", "cellular"},
     "setting": SETTINGS,
     "setting_help": SETTINGS,
 }

@@ -1,0 +1,182 @@
+"""The page without a network, and with threads on a host that cannot set headers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from .server import serve_site
+from .site_copy import SiteCopy
+from .visitor import OfflineVisit, Visitor
+
+WORKER = "service_worker.js"
+RUNTIMES = ("vendor/pyodide/", "vendor/onnxruntime/", "vendor/tokenizers/", "vendor/zstd/")
+
+TWICE = {"", "vendor/site_files.js", WORKER}
+"""What a browser asks for anew to look for an update, and the page, as a navigation is cached apart."""
+
+
+def fetched_twice(copy: SiteCopy) -> list[str]:
+    whole = [answer.path for answer in copy.answered if answer.status == 200 and answer.bytes > 0]
+    return sorted({path for path in whole if whole.count(path) > 1} - TWICE)
+
+
+def test_after_one_visit_everything_works_without_a_network(
+    copy: SiteCopy, visitor: Visitor, budgets: dict[str, int]
+) -> None:
+    with copy.serve(base_path="/some/folder/") as site:
+        first = visitor.open_kept(site)
+        assert copy.sent() < budgets["before_click"]
+        assert copy.sent(*RUNTIMES) == 0
+        assert set(copy.page_files()) | {"models/catalog.json"} == first.kept()
+        stats = first.load()
+        # What a service worker fetched for the page is measured as if the page had fetched it.
+        assert stats["bytes"]["model"] == copy.sent("models/minilm-l6/")
+        assert stats["bytes"]["total"] == copy.sent(*RUNTIMES, "models/minilm-l6/")
+        assert fetched_twice(copy) == []
+        assert not [path for path in first.kept() if path.endswith(".zst")]
+        first.expect_clean(site)
+        first.page.close()
+        copy.answered.clear()
+    # The server is gone, and so is the network.
+    visitor.context.set_offline(True)
+    again = visitor.open(site)
+    expect(again.page.get_by_role("article")).to_contain_text("22,713,216")
+    stats = again.load()
+    assert stats["bytes"] == {"model": 0, "total": 0}
+    assert stats["threads"] > 1
+    again.page.get_by_label("What are you looking for?").fill("car repair")
+    expect(again.page.locator(".ranking__row").first).to_contain_text("borrowed wrench")
+    again.page.get_by_role("button", name="Português").click()
+    expect(again.page.locator(".offline--kept")).to_contain_text("funciona offline")
+    again.expect_clean(site)
+    assert copy.answered == []
+
+
+def test_a_service_worker_that_comes_late_keeps_what_was_used_before_it(
+    copy: SiteCopy, visitor: Visitor
+) -> None:
+    copy.held.add(WORKER)
+    with copy.serve() as site:
+        first = visitor.open(site)
+        first.load()
+        copy.answered.clear()
+        copy.held.remove(WORKER)
+        first.expect_kept()
+        used = {p for p in copy.listed() if p.startswith(RUNTIMES) and "jspi" not in p}
+        used = {path for path in used if "asyncify" not in path and "webgpu" not in path}
+        first.expect_to_keep(used)
+        assert copy.sent(*RUNTIMES) == 0  # the browser's own cache had them
+        first.page.close()
+    assert visitor.open(site).load()["bytes"] == {"model": 0, "total": 0}
+
+
+def test_a_host_that_cannot_isolate_gets_threads(copy: SiteCopy, visitor: Visitor) -> None:
+    with copy.serve(isolation=False) as site:
+        first = visitor.open(site)
+        # It reloads itself, once, as soon as the service worker is there.
+        expect(first.page.locator(".scale__device")).not_to_contain_text("One thread.")
+        assert first.is_isolated()
+        assert len([a for a in copy.answered if a.destination == "document"]) == 1
+        assert first.load()["threads"] > 1
+        # The example page of the same site is isolated too, and its workers start.
+        first.open_blank(site)
+        first.page.get_by_role("button").click()
+        expect(first.page.get_by_role("status")).to_contain_text("Cosine 0.")
+        assert first.is_isolated()
+        first.expect_clean(site)
+
+
+def test_a_page_in_use_is_not_reloaded_to_be_isolated(copy: SiteCopy, visitor: Visitor) -> None:
+    copy.held.add(WORKER)
+    with copy.serve(isolation=False) as site:
+        typed = visitor.open(site)
+        typed.page.get_by_role("radio", name="q8").check()
+        loaded = visitor.open(site)
+        loaded.load()
+        copy.held.remove(WORKER)
+        typed.expect_kept()
+        loaded.expect_kept()
+        typed.page.wait_for_timeout(500)
+        expect(typed.page.get_by_role("radio", name="q8")).to_be_checked()
+        expect(loaded.page.locator(".ranking__row").first).to_be_visible()
+        assert not typed.is_isolated()
+        assert not loaded.is_isolated()
+        typed.page.reload()
+        typed.page.get_by_test_id("plan-total").wait_for()
+        assert typed.is_isolated()
+
+
+def test_a_page_that_is_not_isolated_all_the_same_reloads_once(
+    copy: SiteCopy, visitor: Visitor
+) -> None:
+    visitor.context.add_init_script(
+        "Object.defineProperty(self, 'crossOriginIsolated', { get: () => false });"
+    )
+    with copy.serve(isolation=False) as site:
+        visit = visitor.open(site)
+        visit.expect_kept()
+        visit.page.wait_for_timeout(1500)
+        timings = visit.page.evaluate("performance.getEntriesByType('navigation')[0].type")
+        assert timings == "reload"
+        assert visit.page.evaluate("sessionStorage.getItem('pesoleve-reloaded')") == "yes"
+        visit.page.wait_for_timeout(500)
+        visit.expect_clean(site)
+
+
+def test_the_newest_list_of_models_that_the_page_can_read(copy: SiteCopy, visitor: Visitor) -> None:
+    def publish(title: str, **changes: object) -> None:
+        catalog["models"][0]["title"]["en"] = title
+        copy.write("models/catalog.json", json.dumps(catalog | changes).encode())
+
+    def expect_title(title: str) -> None:
+        visit = visitor.open(site)
+        expect(visit.page.get_by_role("article")).to_contain_text(title)
+        visit.page.close()
+
+    catalog = json.loads(copy.read("models/catalog.json"))
+    with copy.serve() as site:
+        visitor.open_kept(site).page.close()
+        publish("Heavier than before")
+        expect_title("Heavier than before")
+        publish("Of another kind", schema_version=99)
+        expect_title("Heavier than before")
+        copy.damaged["models/catalog.json"] = b"<!doctype html>Pay to use this network"
+        expect_title("Heavier than before")
+    expect_title("Heavier than before")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined });",
+        """ServiceWorkerContainer.prototype.register = async () => {
+             throw new DOMException('Storage is blocked.', 'SecurityError');
+           };""",
+        "ServiceWorkerContainer.prototype.register = async () => {};",
+    ],
+    ids=["insecure or old", "storage blocked", "stubbed"],
+)
+def test_a_browser_that_keeps_nothing_shows_the_page(
+    visitor: Visitor, isolated_site: str, script: str
+) -> None:
+    visitor.context.add_init_script(script)
+    visit = visitor.open(isolated_site)
+    visit.load()
+    refused = visit.page.locator(".offline--refused")
+    expect(refused).to_have_count(1 if "SecurityError" in script else 0)
+    visit.expect_clean(isolated_site)
+
+
+def test_whoever_imports_the_module_gets_no_service_worker(visitor: Visitor) -> None:
+    with serve_site() as site:
+        visit = OfflineVisit(visitor.context.new_page())
+        visit.open_blank(site)
+        assert visit.run_module("return (await pesoleve.catalog()).length;") > 0
+        visit.page.wait_for_timeout(500)
+        assert (
+            visit.page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)")
+            == 0
+        )
