@@ -15,6 +15,7 @@ from pesoleve_worker.catalog import Model
 
 from . import chromium
 from .server import SITE, serve_site
+from .sharded_model import ShardedModel, build_sharded_model
 from .site_copy import SiteCopy
 from .visit import Visit
 from .visitor import Visitor
@@ -58,6 +59,12 @@ def models() -> dict[str, Model]:
 def model(models: dict[str, Model]) -> Model:
     """MiniLM-L6."""
     return models["minilm-l6"]
+
+
+@pytest.fixture(scope="session")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> ShardedModel:
+    """MiniLM in shards of 2 MB."""
+    return build_sharded_model(tmp_path_factory.mktemp("sharded"))
 
 
 @pytest.fixture(scope="session")

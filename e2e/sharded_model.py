@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +37,11 @@ class ShardedModel:
         """All that a load on the CPU fetches."""
         return self.entry.wire_files("wasm", DTYPE)
 
+    @property
+    def sha256(self) -> str:
+        """Of the weights' content."""
+        return hashlib.sha256(self.content).hexdigest()
+
     def roles(self) -> dict[str, list[dict[str, object]]]:
         """The same as the page gives it to the files worker."""
         files = self.entry.files_for("wasm", DTYPE)
@@ -49,23 +55,25 @@ def build_sharded_model(root: Path) -> ShardedModel:
     return publish_sharded(root, built, read_content(SITE / "models", weights))
 
 
+def new_version(root: Path, model: ShardedModel, shard: int) -> ShardedModel:
+    """The same model, in another folder, with the lowest bit of one weight changed in this shard."""
+    content = bytearray(model.content)
+    size = model.shards[0].decoded_bytes
+    content[size * (shard % SHARDS) + size // 2] ^= 1
+    return publish_sharded(root, model.entry, bytes(content))
+
+
 def publish_sharded(root: Path, built: Model, content: bytes) -> ShardedModel:
-    """Publish ``built`` with ``content`` for its weights, over what ``root / "models"`` holds already."""
+    """Publish ``built`` for the CPU alone, with ``content`` for its weights."""
     roles = built.files_for("wasm", DTYPE)
     packed = root / "packed"
-    packed.mkdir(parents=True, exist_ok=True)
+    packed.mkdir(parents=True)
     others = [*roles["tokenizer"], *roles["graph"]]
     for file in others:
-        name = Path(file.path).name
-        source = next(
-            p / ID / name for p in (SITE / "models", root / "models") if (p / file.path).exists()
-        )
-        if not (packed / name).exists():
-            (packed / name).write_bytes(source.read_bytes())
+        shutil.copyfile(SITE / "models" / file.path, packed / Path(file.path).name)
     size = -(-len(content) // SHARDS)
     pieces = [content[start : start + size] for start in range(0, len(content), size)]
-    shards = [pack_shard(piece, packed) for piece in pieces]
-    files = [*others, *shards]
+    files = [*others, *(pack_shard(piece, packed) for piece in pieces)]
     wasm = replace(built.devices["wasm"], files={DTYPE: [file.path for file in files]})
     entry = replace(built, default_dtype=DTYPE, files=files, devices={"wasm": wasm})
     catalog.publish(root / "models", {ID: (entry, packed)})

@@ -152,9 +152,11 @@ def test_the_newest_list_of_models_that_the_page_can_read(copy: SiteCopy, visito
     "script",
     [
         "Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined });",
-        """ServiceWorkerContainer.prototype.register = async () => {
-             throw new DOMException('Storage is blocked.', 'SecurityError');
-           };""",
+        """for (const method of ['register', 'getRegistration']) {
+             ServiceWorkerContainer.prototype[method] = async () => {
+               throw new DOMException('Storage is blocked.', 'SecurityError');
+             };
+           }""",
         "ServiceWorkerContainer.prototype.register = async () => {};",
     ],
     ids=["insecure or old", "storage blocked", "stubbed"],

@@ -3,7 +3,8 @@
 //
 // A version is what vendor/site_files.js lists. The page's own files are kept before a version may serve
 // anybody, the runtimes when they are first used; all are checked against the list. A page gets every
-// file from the version that it was opened with: a newer one waits until the last such page is closed.
+// file from the version that it was opened with: a newer one waits until the last such page is closed,
+// or reloaded.
 
 /**
  * @typedef {object} SiteFiles  what export/pesoleve/site_files.py wrote; sha256 by path
@@ -11,7 +12,7 @@
  * @property {number} schemaVersion of the catalog that this page reads
  * @property {Record<string, string>} page
  * @property {Record<string, string>} runtime
- * @typedef {{type: 'keep', paths: string[]} | {type: 'take_over'}} Told  by a page, or by another version
+ * @typedef {{type: 'keep', paths: string[]} | {type: 'take_over'}} Told  by a page
  * @typedef {{head: Response, body: ArrayBuffer, encoded: number, crossed: number}} Fetched
  *   `encoded` is the body's size on the network, `crossed` how much of it came from there now
  */
@@ -55,7 +56,7 @@ sw.addEventListener('activate', (event) => event.waitUntil(activate()));
 
 sw.addEventListener('message', (event) => {
   const told = /** @type {Told} */ (event.data);
-  event.waitUntil(told.type === 'keep' ? keepUsed(told.paths) : sw.skipWaiting());
+  event.waitUntil(told.type === 'keep' ? keepUsed(told.paths) : takeOver());
 });
 
 sw.addEventListener('fetch', (event) => {
@@ -97,6 +98,12 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(CACHES) && name !== CACHE) await caches.delete(name);
   }
+}
+
+/** Wait no longer where nothing but the page that asks, and then reloads, is of the version before. */
+async function takeOver() {
+  const pages = await sw.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  if (pages.filter(({ url }) => url.startsWith(SCOPE)).length <= 1) await sw.skipWaiting();
 }
 
 /** @param {string} path @returns {Promise<boolean>} whether this version has it, maybe from an earlier one */
@@ -185,12 +192,6 @@ async function answer(event, path) {
     estrange(event);
     return await fetch(request);
   }
-  if (request.mode === 'navigate' && (await mayBeReplaced(request))) {
-    sw.registration.waiting?.postMessage({ type: 'take_over' });
-    return new Response('', {
-      headers: { ...ISOLATION, 'Content-Type': 'text/html', Refresh: '0' },
-    });
-  }
   const kept = await (await caches.open(CACHE)).match(urlOf(path));
   if (kept !== undefined) return kept;
   try {
@@ -223,14 +224,6 @@ async function isStranger(clientId) {
 /** A stranger's worker gets its files, and workers of its own, from where its page is. @param {FetchEvent} event */
 function estrange({ request, resultingClientId }) {
   if (request.destination === 'worker' && resultingClientId) strangers.add(resultingClientId);
-}
-
-/** Whether a newer version waits for nothing but the page that is just reloaded. @param {Request} request */
-async function mayBeReplaced(request) {
-  const { isReloadNavigation } = /** @type {{isReloadNavigation?: boolean}} */ (request);
-  if (sw.registration.waiting === null || !isReloadNavigation) return false;
-  const pages = await sw.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  return pages.filter(({ url }) => url.startsWith(SCOPE)).length <= 1;
 }
 
 /** The newest list of models that this page can read. @param {FetchEvent} event @returns {Promise<Response>} */

@@ -33,7 +33,8 @@ function become(next) {
 
 /**
  * Register the service worker once the page is there. On a host without isolation headers the page then
- * reloads itself, once, because the service worker adds them and threads need them.
+ * reloads itself, once, because the service worker adds them and threads need them. So it does where a newer
+ * version waited and this page, which was reloaded, is the only one that is open.
  *
  * @param {() => boolean} isIdle whether a reload would take nothing away
  */
@@ -42,8 +43,23 @@ export async function keepOffline(isIdle) {
   if (serviceWorker === undefined) return; // an insecure address, or an old browser
   let touched = false;
   addEventListener('input', () => (touched = true), { once: true });
-  await loaded();
+  const isolate = () => {
+    if (self.crossOriginIsolated || serviceWorker.controller === null) return;
+    if (touched || !isIdle() || sessionStorage.getItem(RELOADED) !== null) return;
+    sessionStorage.setItem(RELOADED, 'yes');
+    location.reload();
+  };
+  let { controller } = serviceWorker;
+  serviceWorker.addEventListener('controllerchange', () => {
+    // Another version took over, as this page asked of it: what is here is of the one before.
+    if (controller !== null) location.reload();
+    controller = serviceWorker.controller;
+    isolate();
+  });
   try {
+    const earlier = await serviceWorker.getRegistration(SCOPE);
+    earlier?.waiting?.postMessage({ type: 'take_over' });
+    await loaded();
     await serviceWorker.register(SERVICE_WORKER, { updateViaCache: 'none' });
   } catch (error) {
     console.warn('The page is not kept for offline use.', error);
@@ -53,13 +69,6 @@ export async function keepOffline(isIdle) {
   const registration = await serviceWorker.getRegistration(SCOPE);
   if (registration === undefined) return; // something between here and the browser only said yes
   follow(registration);
-  const isolate = () => {
-    if (self.crossOriginIsolated || serviceWorker.controller === null) return;
-    if (touched || !isIdle() || sessionStorage.getItem(RELOADED) !== null) return;
-    sessionStorage.setItem(RELOADED, 'yes');
-    location.reload();
-  };
-  serviceWorker.addEventListener('controllerchange', isolate);
   isolate();
 }
 

@@ -9,6 +9,11 @@ export const FOLDER = 'pesoleve-models';
  *   files of earlier versions, which no model of the catalog wants any more
  */
 
+/** The lock that who writes or deletes a file holds. @param {string} sha256 */
+export function lockName(sha256) {
+  return `pesoleve:${sha256}`;
+}
+
 /** @returns {Promise<Map<string, number>>} bytes held by sha256; a file under way has fewer than it will */
 export async function storedFiles() {
   const found = new Map();
@@ -16,7 +21,8 @@ export async function storedFiles() {
   if (folder !== null) {
     for await (const [name, handle] of /** @type {any} */ (folder).entries()) {
       if (name.includes('.')) continue; // a server's name for what is under way
-      found.set(name, (await /** @type {FileSystemFileHandle} */ (handle).getFile()).size);
+      const size = await sizeOf(/** @type {FileSystemFileHandle} */ (handle));
+      if (size > 0) found.set(name, size); // else it was asked for, and has not come
     }
   }
   if (typeof caches !== 'undefined' && (await caches.has(FOLDER))) {
@@ -51,7 +57,7 @@ export async function storedModels(models) {
   );
 }
 
-/** @param {string[]} files by sha256 */
+/** @param {string[]} files by sha256; one that another tab is fetching just now stays */
 export async function removeStored(files) {
   const folder = await openFolder();
   const cache =
@@ -59,10 +65,32 @@ export async function removeStored(files) {
   const keys = (await cache?.keys()) ?? [];
   const held = new Set(await storedNames(folder));
   for (const name of files) {
-    for (const entry of [name, `${name}.etag`]) {
-      if (held.has(entry)) await folder?.removeEntry(entry);
-    }
-    for (const request of keys) if (request.url.endsWith(`/${name}`)) await cache?.delete(request);
+    await unlessLocked(lockName(name), async () => {
+      for (const entry of [name, `${name}.etag`]) {
+        if (held.has(entry)) await folder?.removeEntry(entry);
+      }
+      for (const request of keys) {
+        if (request.url.endsWith(`/${name}`)) await cache?.delete(request);
+      }
+    });
+  }
+}
+
+/** @param {string} lock @param {() => Promise<void>} work */
+async function unlessLocked(lock, work) {
+  if (navigator.locks === undefined) return await work();
+  await navigator.locks.request(lock, { ifAvailable: true }, async (got) => {
+    if (got !== null) await work();
+  });
+}
+
+/** @param {FileSystemFileHandle} handle @returns {Promise<number>} 0 if it was taken away since it was listed */
+async function sizeOf(handle) {
+  try {
+    return (await handle.getFile()).size;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NotFoundError') return 0;
+    throw error;
   }
 }
 

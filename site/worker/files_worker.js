@@ -9,7 +9,7 @@ import { decompress } from './decompress.js';
 import { download } from './download.js';
 import { expand } from './expand.js';
 import { fetchedFiles } from './resource_progress.js';
-import { memoryStore, openStore } from './store.js';
+import { memoryStore, openStore, readOnly } from './store.js';
 
 /**
  * @typedef {import('../js/catalog_types.js').File} File
@@ -116,16 +116,12 @@ async function storeFor(files, keep) {
   if (!keep) return { store: memoryStore(), reason: 'asked' };
   const store = await openStore();
   if (store.kind === 'memory') return { store, reason: 'unsupported' };
-  const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
-  const wanted = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (wanted <= quota - usage) return { store, reason: null };
-  // Some of it may be here already.
   let missing = 0;
   for (const { sha256, bytes } of files) {
-    if ((await store.read(sha256, bytes)) === null) missing += bytes;
+    missing += Math.max(0, bytes - (await store.held(sha256)));
   }
-  if (missing <= quota - usage) return { store, reason: null };
-  return { store: memoryStore(), reason: 'quota' };
+  if (missing === 0 || (await store.hasRoom(missing))) return { store, reason: null };
+  return { store: readOnly(store), reason: 'quota' };
 }
 
 /**

@@ -1,12 +1,14 @@
 // When to try again: exponential backoff with full jitter
 // (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), or when the server says.
 
+/** Nobody waits longer in front of a page; a server that asks for more is tried by the next visit. */
 const LONGEST_WAIT = 60;
 
 /**
  * @param {{attempts: number, firstDelay: number}} patience
  * @returns {{next: (error: Error & {retryAfter?: string | null}) => Promise<void>, reset: () => void}}
- *   `next` waits, or throws the error when there were as many in a row as patience has
+ *   `next` waits, or throws the error when there were as many in a row as patience has, or when the server
+ *   asks for a wait that is too long
  */
 export function attempts({ attempts: most, firstDelay }) {
   let failed = 0;
@@ -16,9 +18,10 @@ export function attempts({ attempts: most, firstDelay }) {
     },
     async next(error) {
       failed += 1;
-      if (failed >= most) throw error;
+      const wanted = asked(error.retryAfter);
+      if (failed >= most || (wanted ?? 0) > LONGEST_WAIT) throw error;
       const backoff = Math.random() * firstDelay * 2 ** (failed - 1);
-      const seconds = Math.min(LONGEST_WAIT, asked(error.retryAfter) ?? backoff);
+      const seconds = Math.min(LONGEST_WAIT, wanted ?? backoff);
       await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
     },
   };

@@ -4,6 +4,9 @@
 
 import { FOLDER } from '../js/stored.js';
 
+/** The file that asks for room; like every name with a dot, none of a model's. */
+const ROOM = 'room.tmp';
+
 /**
  * @typedef {object} Part  a file being written; what it holds outlives the page
  * @property {number} length bytes it holds
@@ -12,12 +15,14 @@ import { FOLDER } from '../js/stored.js';
  * @property {(chunk: Uint8Array) => void} append throws QuotaExceededError on a full disk
  * @property {(etag: string | null) => Promise<void>} restart empty it, for content of that name
  * @property {() => Promise<void>} finish it is whole and verified
- * @property {() => void} close keep what it holds
+ * @property {() => Promise<void>} close keep what it holds, if it holds anything
  *
  * @typedef {object} Store
  * @property {'opfs' | 'cache' | 'memory'} kind
  * @property {(sha256: string, bytes: number) => Promise<Uint8Array<ArrayBuffer> | null>} read the whole
  *   file, not verified; null when it is not here
+ * @property {(sha256: string) => Promise<number>} held bytes of the file that are here
+ * @property {(bytes: number) => Promise<boolean>} hasRoom for so many bytes more
  * @property {(sha256: string) => Promise<Part | null>} open null where nothing partial can be kept
  * @property {(sha256: string, content: Uint8Array<ArrayBuffer>) => Promise<void>} keep a whole file, where
  *   no part was
@@ -53,10 +58,17 @@ export function memoryStore() {
   return {
     kind: 'memory',
     read: async () => null,
+    held: async () => 0,
+    hasRoom: async () => true,
     open: async () => null,
     keep: async () => {},
     remove: async () => {},
   };
+}
+
+/** @param {Store} store @returns {Store} takes what is there, and keeps nothing more */
+export function readOnly({ read, held, remove }) {
+  return { ...memoryStore(), read, held, remove };
 }
 
 /** @param {Cache} cache @returns {Store} whole files only */
@@ -70,6 +82,11 @@ function cacheStore(cache) {
       const content = found && new Uint8Array(await found.arrayBuffer());
       return content?.length === bytes ? content : null;
     },
+    async held(sha256) {
+      const found = await cache.match(key(sha256));
+      return Number(found?.headers.get('Content-Length') ?? 0);
+    },
+    hasRoom: isEstimatedToFit,
     open: async () => null,
     async keep(sha256, content) {
       const headers = { 'Content-Length': String(content.length) };
@@ -97,6 +114,8 @@ function opfsStore(folder) {
       const file = await existing(folder, sha256);
       return file?.size === bytes ? new Uint8Array(await file.arrayBuffer()) : null;
     },
+    held: async (sha256) => (await existing(folder, sha256))?.size ?? 0,
+    hasRoom: async (bytes) => (await isEstimatedToFit(bytes)) && (await fits(folder, bytes)),
     open: async (sha256) => await openPart(folder, sha256, remove),
     keep: async () => {},
     async remove(sha256) {
@@ -106,20 +125,55 @@ function opfsStore(folder) {
   };
 }
 
+/** @param {number} bytes @returns {Promise<boolean>} as far as the browser tells */
+async function isEstimatedToFit(bytes) {
+  const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
+  return bytes <= quota - usage;
+}
+
+/**
+ * Ask the file system itself, by a file of that size that is never filled: an estimate is a guess, and in
+ * Chromium a constant, that a page may not tell one visitor from another by.
+ *
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {number} bytes
+ * @returns {Promise<boolean>}
+ */
+async function fits(folder, bytes) {
+  /** @type {SyncFile} */
+  let file;
+  try {
+    file = await openSync(await folder.getFileHandle(ROOM, { create: true }));
+  } catch (error) {
+    if (isInUse(error)) return true; // another tab asks just now
+    if (isFull(error)) return false;
+    throw error;
+  }
+  try {
+    file.truncate(bytes);
+    return true;
+  } catch (error) {
+    if (isFull(error)) return false;
+    throw error;
+  } finally {
+    file.truncate(0);
+    file.close();
+  }
+}
+
 /**
  * @param {FileSystemDirectoryHandle} folder
  * @param {string} sha256
  * @param {(name: string) => Promise<void>} remove
- * @returns {Promise<Part | null>} null when another tab has it open
+ * @returns {Promise<Part | null>} null when another tab has it open, or there is no room for its name
  */
 async function openPart(folder, sha256, remove) {
-  const handle = await folder.getFileHandle(sha256, { create: true });
   /** @type {SyncFile} */
   let file;
   try {
-    file = await openSync(handle);
+    file = await openSync(await folder.getFileHandle(sha256, { create: true }));
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'NoModificationAllowedError') return null;
+    if (isInUse(error) || isFull(error)) return null;
     throw error;
   }
   let length = file.getSize();
@@ -139,7 +193,10 @@ async function openPart(folder, sha256, remove) {
     },
     append(chunk) {
       const written = file.write(chunk, { at: length });
-      if (written < chunk.length) throw new DOMException('the disk is full', 'QuotaExceededError');
+      // Chromium's private windows say that all is written where there was no room for it.
+      if (written < chunk.length || file.getSize() < length + written) {
+        throw new DOMException('the disk is full', 'QuotaExceededError');
+      }
       length += written;
     },
     async restart(name) {
@@ -150,17 +207,23 @@ async function openPart(folder, sha256, remove) {
       if (name === null) return;
       const mark = await folder.getFileHandle(etagName(sha256), { create: true });
       const writing = await openSync(mark);
-      writing.write(new TextEncoder().encode(name));
-      writing.close();
+      try {
+        writing.write(new TextEncoder().encode(name));
+      } finally {
+        writing.close();
+      }
     },
     async finish() {
       file.flush();
       file.close();
       await remove(etagName(sha256));
     },
-    close() {
+    async close() {
       file.flush();
       file.close();
+      if (length > 0) return;
+      await remove(sha256);
+      await remove(etagName(sha256));
     },
   };
 }
@@ -188,6 +251,11 @@ async function existing(folder, name) {
 /** @param {unknown} error */
 function isNotFound(error) {
   return error instanceof DOMException && error.name === 'NotFoundError';
+}
+
+/** @param {unknown} error */
+function isInUse(error) {
+  return error instanceof DOMException && error.name === 'NoModificationAllowedError';
 }
 
 /** @param {unknown} error */
