@@ -23,7 +23,7 @@ class Recovered:
     plan: Plan
     requests: int = 1
     """For the shard that it befell."""
-    twice: Callable[[int], int] = lambda size: 0
+    twice: Callable[[int], int] = lambda _: 0
     """Bytes of that shard that cross more than once, of so many."""
     waits: float = 0.0
     """Seconds at least between the first two requests."""
@@ -80,12 +80,12 @@ RECOVERED: dict[str, Recovered] = {
     "ignores ranges": Recovered(
         lambda path: [Fault("stall", path, after=AT), Fault("no_ranges", path, times=None)],
         requests=2,
-        twice=lambda size: AT,
+        twice=lambda _: AT,
     ),
     "another ETag": Recovered(
         lambda path: [Fault("stall", path, after=AT), Fault("etag", path, value='"old"')],
         requests=2,
-        twice=lambda size: AT,
+        twice=lambda _: AT,
     ),
     "weak ETag": Recovered(
         lambda path: [Fault("stall", path, after=AT), Fault("etag", path, value='W/"weak"')],

@@ -68,6 +68,22 @@ UNTIL_HELD = """async ({ sha256, bytes }) => {
   }
 }"""
 
+CLEAR = """async () => {
+  window.preparing?.worker.terminate();
+  const root = await navigator.storage.getDirectory();
+  const end = performance.now() + 10_000;
+  for (;;) {
+    try {
+      await root.removeEntry('pesoleve-models', { recursive: true });
+    } catch (error) {
+      if (error.name === 'NotFoundError') return;
+      // A file is open in a worker until it has really stopped.
+      if (error.name !== 'NoModificationAllowedError' || performance.now() > end) throw error;
+      await new Promise((resume) => setTimeout(resume, 20));
+    }
+  }
+}"""
+
 FLIP = """async ({ sha256, at }) => {
   const root = await navigator.storage.getDirectory();
   const folder = await root.getDirectoryHandle('pesoleve-models');
@@ -110,6 +126,10 @@ class FilesWorker:
     def stop(self) -> None:
         """End the worker where it is, as an aborted load does."""
         self.page.evaluate("window.preparing.worker.terminate()")
+
+    def clear(self) -> None:
+        """End the worker, and forget everything."""
+        self.page.evaluate(CLEAR)
 
     def held(self) -> dict[str, Held]:
         """What is in the file system, by name."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from pesoleve_worker.catalog import File
 
@@ -27,16 +28,31 @@ def faulty(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
         yield served
 
 
+@pytest.fixture
+def server(faulty: tuple[str, FaultyServer]) -> FaultyServer:
+    return faulty[1]
+
+
+@pytest.fixture(scope="module")
+def only_page(browser: Browser, browser_context_args: dict[str, Any]) -> Iterator[Page]:
+    with browser.new_context(**browser_context_args) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def worker(
+    only_page: Page, faulty: tuple[str, FaultyServer], sharded: ShardedModel
+) -> Iterator[FilesWorker]:
+    """In a page that has been here before, and nothing on the disk."""
+    faulty[1].recover()
+    worker = FilesWorker(only_page, faulty[0], sharded)
+    yield worker
+    worker.clear()
+
+
 @pytest.fixture(params=POSITIONS)
 def shard(request: pytest.FixtureRequest, sharded: ShardedModel) -> File:
     return sharded.shards[POSITIONS[request.param]]
-
-
-def attack(faulty: tuple[str, FaultyServer], plan: list[Fault]) -> tuple[str, FaultyServer]:
-    site, server = faulty
-    server.recover()
-    server.plan = plan
-    return site, server
 
 
 def expect_sent_once(server: FaultyServer, files: list[File]) -> None:
@@ -47,11 +63,10 @@ def expect_sent_once(server: FaultyServer, files: list[File]) -> None:
 
 @pytest.mark.parametrize("name", RECOVERED)
 def test_it_recovers(
-    page: Page, sharded: ShardedModel, faulty: tuple[str, FaultyServer], shard: File, name: str
+    worker: FilesWorker, server: FaultyServer, sharded: ShardedModel, shard: File, name: str
 ) -> None:
     case = RECOVERED[name]
-    site, server = attack(faulty, case.plan(shard.path))
-    worker = FilesWorker(page, site, sharded)
+    server.plan = case.plan(shard.path)
     answer = worker.prepare()
     assert answer.get("error") is None
     assert answer["weights"] == sharded.sha256
@@ -79,11 +94,10 @@ def test_it_recovers(
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_it_says_what_is_wrong_and_goes_on_from_there(
-    page: Page, sharded: ShardedModel, faulty: tuple[str, FaultyServer], shard: File, name: str
+    worker: FilesWorker, server: FaultyServer, sharded: ShardedModel, shard: File, name: str
 ) -> None:
     case = REFUSED[name]
-    site, server = attack(faulty, case.plan(shard.path))
-    worker = FilesWorker(page, site, sharded)
+    server.plan = case.plan(shard.path)
     error = worker.prepare(patience=case.patience)["error"]
     assert (error["code"], error["retryable"]) == (case.code, case.retryable)
     assert error["phase"] == "weights"
