@@ -117,7 +117,7 @@ REFUSED: dict[str, Refused] = {
         "download_failed",
         retryable=True,
         requests=2,
-        says="no byte came for 1.5 s",
+        says="no byte came for 1 s",
         patience={"attempts": 2},
     ),
     "404": Refused(

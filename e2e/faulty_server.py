@@ -62,6 +62,15 @@ class FaultyServer:
         """Bytes of the file, or of what was served for it."""
         return sum(asked.sent for asked in self.requests(path) if asked.status < 400)
 
+    def fetched(self) -> dict[str, int]:
+        """Bytes that were sent of each of the models' files, by path below the catalog's folder."""
+        sums: dict[str, int] = {}
+        for asked in self.asked:
+            if asked.path.endswith(".zst"):
+                path = asked.path.partition("/models/")[2]
+                sums[path] = sums.get(path, 0) + asked.sent
+        return sums
+
     def recover(self) -> None:
         """Serve everything as it is from now on, and forget what was asked."""
         self.plan = []

@@ -56,7 +56,7 @@ def build_sharded_model(root: Path) -> ShardedModel:
 
 
 def new_version(root: Path, model: ShardedModel, shard: int) -> ShardedModel:
-    """The same model, in another folder, with the lowest bit of one weight changed in this shard."""
+    """The same model, published into ``root``, with the lowest bit of one weight changed in a shard."""
     content = bytearray(model.content)
     size = model.shards[0].decoded_bytes
     content[size * (shard % SHARDS) + size // 2] ^= 1
@@ -67,7 +67,7 @@ def publish_sharded(root: Path, built: Model, content: bytes) -> ShardedModel:
     """Publish ``built`` for the CPU alone, with ``content`` for its weights."""
     roles = built.files_for("wasm", DTYPE)
     packed = root / "packed"
-    packed.mkdir(parents=True)
+    packed.mkdir(parents=True, exist_ok=True)
     others = [*roles["tokenizer"], *roles["graph"]]
     for file in others:
         shutil.copyfile(SITE / "models" / file.path, packed / Path(file.path).name)

@@ -16,8 +16,9 @@ from pesoleve_worker.catalog import File
 from .fault_cases import AT, RECOVERED, REFUSED
 from .faults import Fault
 from .faulty_server import FaultyServer, serve_faulty
-from .files_worker import FilesWorker, bytes_held, expect_sound, expect_whole
+from .files_worker import FilesWorker
 from .sharded_model import SHARDS, ShardedModel, new_version
+from .stored import clear, expect_sound, expect_whole, held_bytes
 
 POSITIONS = {"first": 0, "middle": SHARDS // 2, "last": SHARDS - 1}
 
@@ -47,7 +48,8 @@ def worker(
     faulty[1].recover()
     worker = FilesWorker(only_page, faulty[0], sharded)
     yield worker
-    worker.clear()
+    worker.stop()
+    clear(only_page)
 
 
 @pytest.fixture(params=POSITIONS)
@@ -71,7 +73,7 @@ def test_it_recovers(
     assert answer.get("error") is None
     assert answer["weights"] == sharded.sha256
     assert answer["store"] == {"kind": "opfs", "reason": None}
-    expect_whole(worker.held(), sharded.files)
+    expect_whole(worker.page, sharded.files)
 
     assert all(fault.met for fault in server.plan)
     expect_sent_once(server, [file for file in sharded.files if file != shard])
@@ -107,9 +109,8 @@ def test_it_says_what_is_wrong_and_goes_on_from_there(
     # Bytes that were lost with a cut connection are progress to the next, and a reason for one more.
     assert len(asked) == case.requests or (len(asked) > case.requests and "Content-Length" in name)
 
-    held = worker.held()
-    expect_sound(held, sharded.files)
-    there = bytes_held(held, sharded.files)
+    expect_sound(worker.page, sharded.files)
+    there = held_bytes(worker.page, sharded.files)
     assert there[shard.path] < shard.bytes
     server.recover()
     answer = worker.prepare()
@@ -118,7 +119,7 @@ def test_it_says_what_is_wrong_and_goes_on_from_there(
     for file in sharded.files:
         assert server.sent(file.path) <= file.bytes - there[file.path], file
     assert server.sent(shard.path) > 0
-    expect_whole(worker.held(), sharded.files)
+    expect_whole(worker.page, sharded.files)
 
 
 @pytest.mark.parametrize("position", POSITIONS)
@@ -132,8 +133,8 @@ def test_a_stale_catalog(page: Page, sharded: ShardedModel, tmp_path: Path, posi
         error = worker.prepare()["error"]
         assert (error["code"], error["retryable"]) == ("download_failed", False)
         assert f"{gone.path} answered 404: it is in the catalog" in error["message"]
-        expect_sound(worker.held(), sharded.files)
-        there = bytes_held(worker.held(), newer.files)
+        expect_sound(worker.page, sharded.files)
+        there = held_bytes(worker.page, newer.files)
         server.recover()
         worker.model = newer
         answer = worker.prepare()

@@ -45,7 +45,7 @@ def test_an_old_page_goes_on_with_its_own_files_and_the_next_gets_the_new_ones_w
         old.page.close()
         second.page.close()
         copy.answered.clear()
-        new = visitor.open_kept(site)
+        new = visitor.open_updated(site)
         expect(new.page).to_have_title("Novo Peso Leve: is this model light enough for a page?")
         assert new.served(list(after)) == after
         new.load()
@@ -54,25 +54,6 @@ def test_an_old_page_goes_on_with_its_own_files_and_the_next_gets_the_new_ones_w
         names = new.page.evaluate("caches.keys()")
         assert len(names) == 3, names
         new.expect_clean(site)
-
-
-def test_reloading_the_only_page_is_enough(copy: SiteCopy, visitor: Visitor) -> None:
-    with copy.serve() as site:
-        page = visitor.open_kept(site)
-        publish(copy)
-        page.page.reload()
-        page.expect_update()
-        expect(page.page).to_have_title("Peso Leve: is this model light enough for a page?")
-        other = visitor.open(site)
-        page.page.reload()
-        page.expect_update()  # the other page is still open
-        other.page.close()
-        page.page.reload()
-        expect(page.page).to_have_title("Novo Peso Leve: is this model light enough for a page?")
-        page.expect_kept()
-        after = copy.page_files()
-        assert page.served(list(after)) == after
-        page.expect_clean(site)
 
 
 def test_a_page_reloaded_past_the_service_worker_gets_workers_of_its_own_age(
@@ -102,8 +83,8 @@ def test_a_newer_runtime_is_not_given_to_an_old_page(copy: SiteCopy, visitor: Vi
         copy.append("vendor/zstd/zstddec.js", "// new")
         page.expect_no_load()
         page.expect_update()
-        page.page.reload()
-        page.page.get_by_test_id("plan-total").wait_for()
+        page.page.close()
+        page = visitor.open_updated(site)
         page.load()
         assert page.served(["vendor/zstd/zstddec.js"]).items() <= copy.listed().items()
 
@@ -142,7 +123,7 @@ def test_a_version_that_does_not_arrive_whole_changes_nothing(copy: SiteCopy, vi
         page.expect_update()
         page.page.close()
         after = copy.page_files()
-        assert visitor.open_kept(site).served(list(after)) == after
+        assert visitor.open_updated(site).served(list(after)) == after
 
 
 def test_a_first_version_that_does_not_arrive_whole_keeps_nothing(
@@ -167,6 +148,6 @@ def test_what_the_browser_s_own_cache_still_has_is_not_taken_for_the_new_version
         page.expect_update()
         page.page.close()
         after = copy.page_files()
-        page = visitor.open_kept(site)
+        page = visitor.open_updated(site)
         assert page.served(list(after)) == after
         page.expect_clean(site)

@@ -79,3 +79,15 @@ class Visitor:
         visit = self.open(site)
         visit.expect_kept()
         return visit
+
+    def open_updated(self, site: str) -> OfflineVisit:
+        """Open the page in the version that waited; a browser changes over once the old one rests."""
+        for _ in range(20):
+            visit = self.open(site)
+            expect(visit.page.locator(".offline--kept, .offline--update")).to_be_visible()
+            if visit.page.locator(".offline--kept").count():
+                return visit
+            visit.page.close()
+            with self.context.new_page() as blank:
+                blank.wait_for_timeout(500)
+        raise AssertionError("The old version stays.")

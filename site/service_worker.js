@@ -3,8 +3,7 @@
 //
 // A version is what vendor/site_files.js lists. The page's own files are kept before a version may serve
 // anybody, the runtimes when they are first used; all are checked against the list. A page gets every
-// file from the version that it was opened with: a newer one waits until the last such page is closed,
-// or reloaded.
+// file from the version that it was opened with: a newer one waits until the last such page is closed.
 
 /**
  * @typedef {object} SiteFiles  what export/pesoleve/site_files.py wrote; sha256 by path
@@ -12,7 +11,7 @@
  * @property {number} schemaVersion of the catalog that this page reads
  * @property {Record<string, string>} page
  * @property {Record<string, string>} runtime
- * @typedef {{type: 'keep', paths: string[]} | {type: 'take_over'}} Told  by a page
+ * @typedef {{type: 'keep', paths: string[]}} Told  by a page
  * @typedef {{head: Response, body: ArrayBuffer, encoded: number, crossed: number}} Fetched
  *   `encoded` is the body's size on the network, `crossed` how much of it came from there now
  */
@@ -56,7 +55,7 @@ sw.addEventListener('activate', (event) => event.waitUntil(activate()));
 
 sw.addEventListener('message', (event) => {
   const told = /** @type {Told} */ (event.data);
-  event.waitUntil(told.type === 'keep' ? keepUsed(told.paths) : takeOver());
+  if (told.type === 'keep') event.waitUntil(keepUsed(told.paths));
 });
 
 sw.addEventListener('fetch', (event) => {
@@ -98,12 +97,6 @@ async function activate() {
   for (const name of await caches.keys()) {
     if (name.startsWith(CACHES) && name !== CACHE) await caches.delete(name);
   }
-}
-
-/** Wait no longer where nothing but the page that asks, and then reloads, is of the version before. */
-async function takeOver() {
-  const pages = await sw.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  if (pages.filter(({ url }) => url.startsWith(SCOPE)).length <= 1) await sw.skipWaiting();
 }
 
 /** @param {string} path @returns {Promise<boolean>} whether this version has it, maybe from an earlier one */

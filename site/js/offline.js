@@ -33,8 +33,7 @@ function become(next) {
 
 /**
  * Register the service worker once the page is there. On a host without isolation headers the page then
- * reloads itself, once, because the service worker adds them and threads need them. So it does where a newer
- * version waited and this page, which was reloaded, is the only one that is open.
+ * reloads itself, once, because the service worker adds them and threads need them.
  *
  * @param {() => boolean} isIdle whether a reload would take nothing away
  */
@@ -49,17 +48,9 @@ export async function keepOffline(isIdle) {
     sessionStorage.setItem(RELOADED, 'yes');
     location.reload();
   };
-  let { controller } = serviceWorker;
-  serviceWorker.addEventListener('controllerchange', () => {
-    // Another version took over, as this page asked of it: what is here is of the one before.
-    if (controller !== null) location.reload();
-    controller = serviceWorker.controller;
-    isolate();
-  });
+  serviceWorker.addEventListener('controllerchange', isolate);
+  await loaded();
   try {
-    const earlier = await serviceWorker.getRegistration(SCOPE);
-    earlier?.waiting?.postMessage({ type: 'take_over' });
-    await loaded();
     await serviceWorker.register(SERVICE_WORKER, { updateViaCache: 'none' });
   } catch (error) {
     console.warn('The page is not kept for offline use.', error);

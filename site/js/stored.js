@@ -14,6 +14,33 @@ export function lockName(sha256) {
   return `pesoleve:${sha256}`;
 }
 
+/** How long a worker that was stopped may hold on to its files, which it does longer than to its locks. */
+const RELEASE_MS = 2000;
+
+/**
+ * Do what only one may do with a file at a time, as soon as nobody else does.
+ *
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ * @throws {DOMException} NoModificationAllowedError, when somebody has it open for long
+ */
+export async function onceReleased(work) {
+  for (const end = performance.now() + RELEASE_MS; ; ) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isInUse(error) || performance.now() > end) throw error;
+      await new Promise((resume) => setTimeout(resume, RELEASE_MS / 50));
+    }
+  }
+}
+
+/** @param {unknown} error */
+export function isInUse(error) {
+  return error instanceof DOMException && error.name === 'NoModificationAllowedError';
+}
+
 /** @returns {Promise<Map<string, number>>} bytes held by sha256; a file under way has fewer than it will */
 export async function storedFiles() {
   const found = new Map();
@@ -67,7 +94,7 @@ export async function removeStored(files) {
   for (const name of files) {
     await unlessLocked(lockName(name), async () => {
       for (const entry of [name, `${name}.etag`]) {
-        if (held.has(entry)) await folder?.removeEntry(entry);
+        if (held.has(entry)) await onceReleased(async () => await folder?.removeEntry(entry));
       }
       for (const request of keys) {
         if (request.url.endsWith(`/${name}`)) await cache?.delete(request);

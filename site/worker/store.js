@@ -2,7 +2,7 @@
 // nowhere. A file is named by its sha256; it is whole when it has all its bytes, and whoever reads it
 // verifies them, so that a crash at any moment leaves nothing worse than a file to go on with.
 
-import { FOLDER } from '../js/stored.js';
+import { FOLDER, isInUse, onceReleased } from '../js/stored.js';
 
 /** The file that asks for room; like every name with a dot, none of a model's. */
 const ROOM = 'room.tmp';
@@ -103,7 +103,7 @@ function opfsStore(folder) {
   /** @param {string} name */
   const remove = async (name) => {
     try {
-      await folder.removeEntry(name);
+      await onceReleased(async () => await folder.removeEntry(name));
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
@@ -171,7 +171,8 @@ async function openPart(folder, sha256, remove) {
   /** @type {SyncFile} */
   let file;
   try {
-    file = await openSync(await folder.getFileHandle(sha256, { create: true }));
+    const handle = await folder.getFileHandle(sha256, { create: true });
+    file = await onceReleased(async () => await openSync(handle));
   } catch (error) {
     if (isInUse(error) || isFull(error)) return null;
     throw error;
@@ -251,11 +252,6 @@ async function existing(folder, name) {
 /** @param {unknown} error */
 function isNotFound(error) {
   return error instanceof DOMException && error.name === 'NotFoundError';
-}
-
-/** @param {unknown} error */
-function isInUse(error) {
-  return error instanceof DOMException && error.name === 'NoModificationAllowedError';
 }
 
 /** @param {unknown} error */
