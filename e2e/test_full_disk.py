@@ -73,7 +73,7 @@ def test_no_room_before_the_first_byte(
     faulty: tuple[str, FaultyServer],
     sharded: ShardedModel,
 ) -> None:
-    """In a browser with a profile: a private window, as of other tests, notices only once it is full."""
+    """In a browser with a profile: a private window, as in other tests, notices once it is full."""
     site, server = faulty
     with open_browser(
         playwright, tmp_path / "profile", browser_type_launch_args, browser_context_args
