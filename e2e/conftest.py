@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from pesoleve import catalog
 from pesoleve_worker.catalog import Model
@@ -19,6 +19,9 @@ from .sharded_model import ShardedModel, build_sharded_model
 from .site_copy import SiteCopy
 from .visit import Visit
 from .visitor import Visitor
+
+expect.set_options(timeout=20_000)
+"""Milliseconds: two browsers share the cores."""
 
 
 @pytest.fixture(scope="session")

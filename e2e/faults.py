@@ -34,6 +34,8 @@ SHIFT = 1000
 """How far off a wrong range is, in bytes."""
 BEFORE_A_CUT = 0.2
 """Seconds: what has come, and not been handed to the page, a browser drops with the connection."""
+CLOSES = 15
+"""Seconds that a browser may take to close a connection: Chromium gives the rest of a body up to 5."""
 
 
 @dataclass

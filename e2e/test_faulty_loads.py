@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from .fault_cases import AT, RECOVERED, REFUSED
-from .faults import Fault
+from .faults import CLOSES, Fault
 from .faulty_server import FaultyServer, serve_faulty
 from .files_worker import PATIENCE
 from .sharded_model import SHARDS, ShardedModel
@@ -181,7 +181,7 @@ def test_a_cancelled_load_says_what_was_kept(
         "Cancelled. What had arrived is kept",
         "Cancelado. O que já tinha chegado está guardado",
     )
-    assert stall.left.wait(5), "the connection is still open"
+    assert stall.left.wait(CLOSES), "the connection is still open"
 
 
 def test_a_missing_decompressor_is_not_the_models_fault(

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Playwright
 from pesoleve_worker.catalog import File
 
 from .fault_cases import AT
-from .faults import Fault
+from .faults import CLOSES, Fault
 from .faulty_server import FaultyServer, serve_faulty
 from .files_worker import FilesWorker
 from .lasting_browser import open_browser
@@ -61,7 +61,7 @@ def test_a_closed_tab(
     worker, shard = interrupt(context, faulty, sharded)
     (stall,) = faulty[1].plan
     worker.page.close()
-    assert stall.left.wait(5)
+    assert stall.left.wait(CLOSES)
     faulty[1].recover()
     again = FilesWorker(context.new_page(), faulty[0], sharded)
     answer = again.prepare()
@@ -173,7 +173,7 @@ def test_a_signal_stops_a_load_at_once(
     assert code == "aborted"
     assert seconds < 1
     if phase == "weights":
-        assert stall.left.wait(5), "the connection is still open"
+        assert stall.left.wait(CLOSES), "the connection is still open"
         there = held_bytes(visit.page, sharded.files)
         assert there[shard.path] == AT
         server.recover()

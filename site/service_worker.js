@@ -34,6 +34,9 @@ const CACHE = `${CACHES}${version}`;
 /** The header by which the next version knows what it need not fetch again. */
 const SHA256 = 'X-Pesoleve-Sha256';
 
+/** How long a network that says nothing is waited for, where it is not needed. */
+const PATIENCE_MS = 5000;
+
 const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
@@ -133,8 +136,8 @@ async function keep(path, fetched) {
  */
 async function fetchVerified(path) {
   // What the browser's own cache still has may be older than this version.
-  for (const mode of /** @type {const} */ (['default', 'reload'])) {
-    const fetched = await fetchFile(urlOf(path), mode);
+  for (const cache of /** @type {const} */ (['default', 'reload'])) {
+    const fetched = await fetchFile(urlOf(path), { cache });
     if (fetched.head.ok && (await hash(fetched.body)) === FILES.get(path)) return fetched;
   }
   throw new Mismatch(`${urlOf(path)} is not there as version ${version} has it`);
@@ -143,10 +146,10 @@ async function fetchVerified(path) {
 /** Damaged, or of another version. */
 class Mismatch extends Error {}
 
-/** @param {string | Request} request @param {RequestCache} [cache] @returns {Promise<Fetched>} */
-async function fetchFile(request, cache) {
+/** @param {string | Request} request @param {RequestInit} [options] @returns {Promise<Fetched>} */
+async function fetchFile(request, options) {
   const begun = performance.now();
-  const head = await fetch(request, cache && { cache });
+  const head = await fetch(request, options);
   const body = await head.arrayBuffer();
   const timings = performance.getEntriesByName(head.url).filter((t) => t.startTime >= begun);
   const timing = /** @type {PerformanceResourceTiming | undefined} */ (timings.at(-1));
@@ -223,7 +226,8 @@ function estrange({ request, resultingClientId }) {
 async function answerCatalog(event) {
   const kept = await (await caches.open(CACHE)).match(urlOf(CATALOG));
   try {
-    const fetched = await fetchFile(event.request);
+    const patience = kept && { signal: AbortSignal.timeout(PATIENCE_MS) };
+    const fetched = await fetchFile(event.request, patience);
     if (kept !== undefined && !isReadable(fetched)) return kept;
     event.waitUntil(keepCatalog(fetched));
     return respond(fetched, fetched.crossed);
