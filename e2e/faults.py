@@ -35,7 +35,7 @@ SHIFT = 1000
 BEFORE_A_CUT = 0.2
 """Seconds: what has come, and not been handed to the page, a browser drops with the connection."""
 CLOSES = 15
-"""Seconds that a browser may take to close a connection: Chromium gives the rest of a body up to 5."""
+"""Seconds that a browser may take to close a connection: Chromium at times takes 5."""
 
 
 @dataclass
@@ -72,14 +72,17 @@ class Fault:
 
     async def until_left(self, receive: Receive) -> None:
         """Wait until the client has gone, or the server is to go."""
-        while not self.over:
-            try:
-                message = await asyncio.wait_for(receive(), 0.1)
-            except TimeoutError:
-                continue
-            if message["type"] == "http.disconnect":
+        try:
+            while not self.over:
+                try:
+                    message = await asyncio.wait_for(receive(), 0.1)
+                except TimeoutError:
+                    continue
+                if message["type"] == "http.disconnect":
+                    return
+        finally:  # Starlette waits as well, and cancels an answer that nobody waits for
+            if not self.over:
                 self.left.set()
-                return
 
 
 class Cut(Exception):
