@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from pesoleve import catalog
 from pesoleve_worker.catalog import Model
 
 from . import chromium
+from .faulty_server import FaultyServer, serve_faulty
+from .lasting_browser import OpenProfile, open_browser
 from .server import SITE, serve_site
 from .sharded_model import ShardedModel, build_sharded_model
 from .site_copy import SiteCopy
@@ -68,6 +71,41 @@ def model(models: dict[str, Model]) -> Model:
 def sharded(tmp_path_factory: pytest.TempPathFactory) -> ShardedModel:
     """MiniLM in shards of 2 MB."""
     return build_sharded_model(tmp_path_factory.mktemp("sharded"))
+
+
+@pytest.fixture(scope="module")
+def faulty_site(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
+    with serve_faulty(sharded.folder) as served:
+        yield served
+
+
+@pytest.fixture
+def faulty(faulty_site: tuple[str, FaultyServer]) -> tuple[str, FaultyServer]:
+    """The site with the sharded model and no fault yet: its address, and the server to plan them."""
+    faulty_site[1].recover()
+    return faulty_site
+
+
+@pytest.fixture
+def server(faulty: tuple[str, FaultyServer]) -> FaultyServer:
+    return faulty[1]
+
+
+@pytest.fixture
+def open_profile(
+    playwright: Playwright,
+    browser_type_launch_args: dict[str, Any],
+    browser_context_args: dict[str, Any],
+    tmp_path: Path,
+) -> OpenProfile:
+    """Opens a browser with a profile on the disk, the same at every call."""
+    return partial(
+        open_browser,
+        playwright,
+        tmp_path / "profile",
+        browser_type_launch_args,
+        browser_context_args,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ class LastingBrowser:
                 found.append(int(path.parent.name))
         assert found, "the browser is not running"
         return found
+
+
+OpenProfile = Callable[[], AbstractContextManager[LastingBrowser]]
 
 
 @contextmanager

@@ -39,7 +39,10 @@ UNTIL_HELD = """async ({ sha256, bytes }) => {
   const end = performance.now() + 30_000;
   for (let size = -1; size !== bytes; await new Promise((resume) => setTimeout(resume, 20))) {
     if (performance.now() > end) throw new Error(`${sha256} stays at ${size} of ${bytes} bytes`);
-    const handle = await folder.getFileHandle(sha256).catch(() => null);
+    const handle = await folder.getFileHandle(sha256).catch((error) => {
+      if (error.name !== 'NotFoundError') throw error;
+      return null;
+    });
     size = handle === null ? -1 : (await handle.getFile()).size;
   }
 }"""

@@ -24,17 +24,6 @@ POSITIONS = {"first": 0, "middle": SHARDS // 2, "last": SHARDS - 1}
 
 
 @pytest.fixture(scope="module")
-def faulty(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
-    with serve_faulty(sharded.folder) as served:
-        yield served
-
-
-@pytest.fixture
-def server(faulty: tuple[str, FaultyServer]) -> FaultyServer:
-    return faulty[1]
-
-
-@pytest.fixture(scope="module")
 def only_page(browser: Browser, browser_context_args: dict[str, Any]) -> Iterator[Page]:
     with browser.new_context(**browser_context_args) as context:
         yield context.new_page()
@@ -45,7 +34,6 @@ def worker(
     only_page: Page, faulty: tuple[str, FaultyServer], sharded: ShardedModel
 ) -> Iterator[FilesWorker]:
     """In a page that has been here before, and nothing on the disk."""
-    faulty[1].recover()
     worker = FilesWorker(only_page, faulty[0], sharded)
     yield worker
     worker.stop()

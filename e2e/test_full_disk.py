@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
 from .faults import Fault
-from .faulty_server import FaultyServer, serve_faulty
+from .faulty_server import FaultyServer
 from .files_worker import FilesWorker
-from .lasting_browser import open_browser
+from .lasting_browser import OpenProfile
 from .sharded_model import ShardedModel
 from .stored import expect_sound, expect_whole, held_bytes
 from .visit import Visit
@@ -20,12 +15,6 @@ from .visit import Visit
 READY = 120_000
 LITTLE = 5_000_000
 """Bytes of room: for two shards, and not for six."""
-
-
-@pytest.fixture
-def faulty(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
-    with serve_faulty(sharded.folder) as served:
-        yield served
 
 
 def limit(page: Page, site: str, bytes_: int | None) -> None:
@@ -66,18 +55,11 @@ def test_a_full_disk_on_the_way(
 
 
 def test_no_room_before_the_first_byte(
-    playwright: Playwright,
-    browser_type_launch_args: dict[str, Any],
-    browser_context_args: dict[str, Any],
-    tmp_path: Path,
-    faulty: tuple[str, FaultyServer],
-    sharded: ShardedModel,
+    open_profile: OpenProfile, faulty: tuple[str, FaultyServer], sharded: ShardedModel
 ) -> None:
     """In a browser with a profile: a private window, as in other tests, notices once it is full."""
     site, server = faulty
-    with open_browser(
-        playwright, tmp_path / "profile", browser_type_launch_args, browser_context_args
-    ) as browser:
+    with open_profile() as browser:
         page = browser.context.new_page()
         Visit(page).open(site)
         limit(page, site, LITTLE)

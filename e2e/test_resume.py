@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
-from playwright.sync_api import BrowserContext, Playwright
+from playwright.sync_api import BrowserContext
 
 from pesoleve_worker.catalog import File
 
 from .fault_cases import AT
 from .faults import CLOSES, Fault
-from .faulty_server import FaultyServer, serve_faulty
+from .faulty_server import FaultyServer
 from .files_worker import FilesWorker
-from .lasting_browser import open_browser
+from .lasting_browser import OpenProfile
 from .sharded_model import ShardedModel
 from .stored import expect_whole, held_bytes, spoil, until_held
 from .visit import Visit
 
 HANGS = 30
 """Seconds that a page waits for a byte here: longer than any test."""
-
-
-@pytest.fixture
-def faulty(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
-    with serve_faulty(sharded.folder) as served:
-        yield served
 
 
 def interrupt(
@@ -74,20 +64,14 @@ def test_a_closed_tab(
 
 
 def test_a_killed_browser(
-    playwright: Playwright,
-    browser_type_launch_args: dict[str, Any],
-    browser_context_args: dict[str, Any],
-    tmp_path: Path,
-    faulty: tuple[str, FaultyServer],
-    sharded: ShardedModel,
+    open_profile: OpenProfile, faulty: tuple[str, FaultyServer], sharded: ShardedModel
 ) -> None:
     site, server = faulty
-    options = (playwright, tmp_path / "profile", browser_type_launch_args, browser_context_args)
-    with open_browser(*options) as browser:
+    with open_profile() as browser:
         _, shard = interrupt(browser.context, faulty, sharded)
         browser.kill()
     server.recover()
-    with open_browser(*options) as browser:
+    with open_profile() as browser:
         visit = Visit(browser.context.new_page())
         visit.open_blank(site)
         stats = visit.run_module(
@@ -136,14 +120,15 @@ def test_a_half_that_went_bad(
     expect_whole(worker.page, sharded.files)
 
 
-@pytest.mark.parametrize("phase", ["weights", "session"])
+@pytest.mark.parametrize("phase", ["catalog", "weights", "session"])
 def test_a_signal_stops_a_load_at_once(
     visit: Visit, faulty: tuple[str, FaultyServer], sharded: ShardedModel, phase: str
 ) -> None:
     site, server = faulty
     shard = sharded.shards[2]
     stall = Fault("stall", shard.path, after=AT)
-    server.plan = [stall] if phase == "weights" else []
+    silent = Fault("stall", "/catalog.json")
+    server.plan = {"catalog": [silent], "weights": [stall], "session": []}[phase]
     visit.open_blank(site)
     visit.page.evaluate(
         """async (phase) => {
@@ -151,6 +136,7 @@ def test_a_signal_stops_a_load_at_once(
           const abort = new AbortController();
           window.aborting = abort;
           window.reached = new Promise((resolve) => {
+            if (phase === 'catalog') resolve();
             window.ended = pesoleve.load('minilm-l6', {
               device: 'wasm',
               signal: abort.signal,
@@ -160,6 +146,8 @@ def test_a_signal_stops_a_load_at_once(
         }""",
         phase,
     )
+    if phase == "catalog":
+        assert silent.reached.wait(CLOSES)
     if phase == "weights":
         until_held(visit.page, shard, AT)
     code, seconds = visit.page.evaluate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ LOAD = """const model = await pesoleve.load('minilm-l6', { device: 'wasm', ...ar
   const { vectors } = await model.run(['A man is eating.']);
   await model.dispose();
   return { ...model.stats, length: Math.hypot(...vectors[0]) };"""
-
-
-@pytest.fixture
-def faulty(sharded: ShardedModel) -> Iterator[tuple[str, FaultyServer]]:
-    with serve_faulty(sharded.folder) as served:
-        yield served
 
 
 def test_a_second_load_fetches_nothing_of_the_model(

@@ -25,7 +25,7 @@ export class FailureNotice extends PageElement {
     return html`
       <section class="notice notice--failure" role="alert">
         <h2>${t('failure.title')}</h2>
-        <p>${t(`error.${error.code}`)}</p>
+        <p>${isDeployments(error) ? t('error.download_failed.deployment') : t(`error.${error.code}`)}</p>
         <details>
           <summary>${t('failure.details')}</summary>
           <p><code>${error.code}</code> ${error.message}</p>
@@ -38,6 +38,11 @@ export class FailureNotice extends PageElement {
         }
       </section>`;
   }
+}
+
+/** Whether it is the site's fault, which no connection will mend. @param {import('../js/errors.js').PesoLeveError} error */
+function isDeployments({ code, retryable }) {
+  return code === 'download_failed' && !retryable;
 }
 
 customElements.define('pl-failure-notice', FailureNotice);

@@ -68,11 +68,12 @@ export function checkCatalog(value) {
 /**
  * @param {string} id
  * @param {string} [url] of the catalog
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Model>}
  * @throws {PesoLeveError} model_unknown, and what fetching the catalog throws
  */
-export async function findModel(id, url) {
-  const models = await fetchCatalog(url);
+export async function findModel(id, url, signal) {
+  const models = await fetchCatalog(url, signal);
   const model = models.find((candidate) => candidate.id === id);
   if (model === undefined) {
     const known = models.map((candidate) => candidate.id).join(', ') || 'none';

@@ -31,7 +31,7 @@ export async function start(id, options) {
     );
   }
   const begun = performance.now();
-  const entry = await findModel(id, catalogUrl);
+  const entry = await findModel(id, catalogUrl, signal);
   const choice = await chooseDevice(device, Object.keys(entry.devices));
   if (signal?.aborted) throw aborted();
   const dtype = options.dtype ?? entry.default_dtype;
