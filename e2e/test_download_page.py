@@ -23,6 +23,15 @@ def test_pause_goes_on_from_the_byte_it_reached(page: Page, sharded: ShardedMode
         page.goto(site)
         page.get_by_role("button", name=re.compile("^Download")).click()
         assert stall.reached.wait(120)
+        # What the server sent is not yet what the page has: some of this shard, and all of the others.
+        page.wait_for_function(
+            """(missing) => {
+              const { max, value } = document.querySelector('.progress__sum progress');
+              return value > max - missing;
+            }""",
+            arg=shard.bytes,
+            timeout=READY,
+        )
         page.get_by_role("button", name="Pause").click()
         resume = page.get_by_role("button", name=re.compile("^Go on"))
         expect(resume).to_be_focused(timeout=READY)
