@@ -2,8 +2,9 @@
 
 Writes ``chat.md``, ``chat.json`` and ``chat.svg`` beside this file.
 
-Every contender is loaded cold in a fresh browser context, then warm in a second page of the same
-context, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are
+Every contender is loaded cold in a browser with a fresh profile on the disk, as a visitor's is: private
+windows, which is what ordinary contexts are, keep no compiled WebAssembly. Then it is loaded warm in a
+second page, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are
 interleaved. Every prompt has a system message of its own, so that no prefix of one is left in a cache
 by another.
 """
@@ -19,9 +20,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tokenizers import Tokenizer
@@ -35,17 +37,19 @@ from pesoleve.sources import resolve
 from pesoleve_worker.catalog import Model, TextGeneration
 
 from .. import chromium
+from ..lasting_browser import open_browser
 from ..server import SITE, serve_app
 from .chat_peers import DTYPES, MODEL, build_peer_model, peer_logits
 from .chat_plot import plot
 from .chat_report import KL_TOKENS, LONG, SHORT, report
 from .peers import NODE_MODULES, compress_peer_runtime
-from .renderer_memory import renderers
+from ..renderer_memory import peak_beside, renderers
 
 HERE = Path(__file__).parent
 CACHE = Path(".cache/bench")
 ID = "smollm2-135m-instruct"
 ROUNDS = 3
+LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
 
 OURS = """
@@ -130,25 +134,30 @@ def run_page(page: Page, contender: Contender, prompts: dict[str, Any]) -> dict[
 
 
 def measure(
-    browser: Browser, site: str, contender: Contender, prompts: dict[str, Any]
+    playwright: Playwright, site: str, contender: Contender, prompts: dict[str, Any]
 ) -> dict[str, Any]:
-    """One round of one contender: cold load, warm load, answers, peak memory of the warm page."""
-    context = browser.new_context()
-    context.set_default_timeout(300_000)
-    cold = context.new_page()
-    cold.goto(site)
-    cold_load = run_page(cold, contender, {})["loadSeconds"]
-    cold.close()
-    before = set(renderers())
-    warm = context.new_page()
-    warm.goto(site)
-    result = run_page(warm, contender, prompts)
-    peaks = {process: peak for process, peak in renderers().items() if process not in before}
-    context.close()
+    """One round of one contender: loads cold and warm, answers, and the renderer's peaks."""
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        open_browser(playwright, Path(profile), LAUNCH, {}) as browser,
+    ):
+        browser.context.set_default_timeout(300_000)
+        before = set(renderers())
+        cold = browser.context.new_page()
+        cold.goto(site)
+        cold_load = run_page(cold, contender, {})["loadSeconds"]
+        cold_memory = peak_beside(before)
+        cold.close()
+        before = set(renderers())
+        warm = browser.context.new_page()
+        warm.goto(site)
+        result = run_page(warm, contender, prompts)
+        memory = peak_beside(before)
     figures = {
         "cold": cold_load,
         "warm": result["loadSeconds"],
-        "memory": max(peaks.values(), default=0),
+        "load_memory": cold_memory,
+        "memory": memory,
     }
     for name in ("short", "long"):
         answer = result["answers"][name]
@@ -228,11 +237,11 @@ def main() -> None:
     entrants = contenders(model, folder, tokenizer)
     rounds: dict[str, list[dict[str, Any]]] = {entrant.label: [] for entrant in entrants}
     with sync_playwright() as playwright, serve_all(CACHE) as site:
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         for number in range(ROUNDS):
             for entrant in entrants:
                 print(f"round {number + 1} of {ROUNDS}: {entrant.label}", file=sys.stderr)
-                rounds[entrant.label].append(measure(browser, site, entrant, prompts))
+                rounds[entrant.label].append(measure(playwright, site, entrant, prompts))
+        browser = playwright.chromium.launch(**LAUNCH)
         version = browser.version
         browser.close()
     peers = {

@@ -49,6 +49,7 @@ export class Measurements extends PageElement {
           ${this.single('measured.device', t(`device.${stats.device}`))}
           ${this.single('measured.threads', number(stats.threads))}
           ${this.single('measured.memory', megabytes(stats.memory.total))}
+          ${this.single('measured.memory_loading', megabytes(stats.memory.loading))}
           ${this.single('measured.ready', seconds(stats.seconds.total ?? 0))}
           ${this.single('measured.canary', number(stats.canaryDifference, stats.canaryDifference === 0 ? {} : { notation: 'scientific', maximumFractionDigits: 1 }))}
           ${this.renderLastRun(stats)}

@@ -45,7 +45,8 @@ export { PesoLeveError } from './errors.js';
  * @property {import('./protocol.js').Storage} storage where the model's files are kept
  * @property {{model: number, total: number}} bytes on the wire, without HTTP headers
  * @property {Record<string, number>} seconds by stage; `total` is from the call to the answer
- * @property {import('./protocol.js').Memory & {total: number}} memory WebAssembly heaps, in bytes
+ * @property {import('./protocol.js').Memory & {total: number, loading: number}} memory WebAssembly heaps, in
+ *   bytes; `loading`: they and the model's files, at their most while it loaded
  * @property {{inputs: number, seconds: number}[]} runs
  * @property {Generation[]} generations every answer that was not cancelled
  *

@@ -42,7 +42,8 @@ export const VERSION = 1;
  *   `bytes` crossed the network for this load, of the `wireBytes` that it takes cold; `start` in seconds
  *   since the epoch
  * @typedef {{contents: Contents, files: ModelFile[], store: Storage, seconds: Record<string, number>,
- *   fetched: FetchedFile[]}} Prepared
+ *   held: {peak: number, end: number}, fetched: FetchedFile[]}} Prepared  `held`: bytes of the files in
+ *   memory, at most and in the end
  *
  * @typedef {{inputs: unknown}} RunPayload
  * @typedef {{messages: unknown, options: object}} GeneratePayload

@@ -120,6 +120,8 @@ function measure(entry, dtype, choice, prepared, result) {
   const sum = (/** @type {{bytes: number}[]} */ rows) =>
     rows.reduce((total, row) => total + row.bytes, 0);
   const { python, runtime } = result.memory;
+  const total = python + runtime; // a WebAssembly heap never shrinks
+  const { peak, end } = prepared.held;
   return {
     id: entry.id,
     dtype,
@@ -132,7 +134,7 @@ function measure(entry, dtype, choice, prepared, result) {
     storage: prepared.store,
     bytes: { model: sum(models), total: sum(files) },
     seconds: {},
-    memory: { python, runtime, total: python + runtime },
+    memory: { python, runtime, total, loading: Math.max(peak, end + total) },
     runs: [],
     generations: [],
   };

@@ -8,6 +8,7 @@ import { VERSION } from '../js/protocol.js';
 import { decompress } from './decompress.js';
 import { download } from './download.js';
 import { expand } from './expand.js';
+import { HeldBytes } from './memory.js';
 import { fetchedFiles } from './resource_progress.js';
 import { memoryStore, openStore, readOnly } from './store.js';
 
@@ -44,6 +45,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
   /** @type {ModelFile[]} */
   const arrived = [];
   let notKept = false;
+  const held = new HeldBytes();
   // A role's shards fill one buffer, each as soon as it is here, in whatever order they come.
   /** @type {Map<string, {shards: File[], content: Uint8Array}>} */
   const roles = new Map();
@@ -52,6 +54,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
     if (roles.has(key)) continue;
     const size = shards.reduce((sum, { decoded_bytes: bytes }) => sum + bytes, 0);
     roles.set(key, { shards, content: new Uint8Array(size) });
+    held.add(size);
   }
   const queue = [...roles.values()].flatMap(({ shards, content }) => {
     let at = 0;
@@ -72,6 +75,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
       const onBytes = throttled(file.bytes, (loaded) =>
         report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
       );
+      held.add(file.bytes);
       const { content, ...told } = await download(url, file, {
         store,
         patience: { ...PATIENCE, ...patience },
@@ -81,6 +85,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
       const begun = performance.now();
       await decompress(content, file, place);
       seconds.decode += (performance.now() - begun) / 1000;
+      held.add(-file.bytes);
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
     }
@@ -91,7 +96,9 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
   const contents = new Map();
   for (const [key, { shards, content }] of roles) {
     const expands = shards[0]?.role === 'weights' && layout !== 'file';
-    contents.set(key, expands ? asWeights(content, layout, keepPlanes) : content);
+    const done = expands ? asWeights(content, layout, keepPlanes) : content;
+    for (const { data } of ('files' in done && done.files) || []) held.add(data.length);
+    contents.set(key, done);
   }
   roles.clear();
   if (layout !== 'file') seconds.expand = (performance.now() - begun) / 1000;
@@ -102,6 +109,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
     files: arrived,
     store: notKept ? { kind: 'memory', reason: 'disk_full' } : { kind: store.kind, reason },
     seconds,
+    held: { peak: held.peak, end: held.now },
     fetched: fetchedFiles(),
   };
 }

@@ -19,3 +19,17 @@ export function watchMemory() {
   });
   return () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
 }
+
+/** How many bytes of buffers are held, and were at most. */
+export class HeldBytes {
+  constructor() {
+    this.now = 0;
+    this.peak = 0;
+  }
+
+  /** @param {number} bytes taken, or given back where they are less than 0 */
+  add(bytes) {
+    this.now += bytes;
+    this.peak = Math.max(this.peak, this.now);
+  }
+}

@@ -19,6 +19,12 @@ def renderers() -> dict[int, int]:
     return peaks
 
 
+def peak_beside(known: set[int]) -> int:
+    """Return the highest peak of the renderers that are not ``known``, in bytes."""
+    peaks = [peak for process, peak in renderers().items() if process not in known]
+    return max(peaks, default=0)
+
+
 def _peak(process: Path) -> int:
     for line in (process / "status").read_text().splitlines():
         if line.startswith("VmHWM:"):
