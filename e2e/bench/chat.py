@@ -38,12 +38,12 @@ from pesoleve_worker.catalog import Model, TextGeneration
 
 from .. import chromium
 from ..lasting_browser import open_browser
+from ..renderer_memory import peak_beside, renderers
 from ..server import SITE, serve_app
 from .chat_peers import DTYPES, MODEL, build_peer_model, peer_logits
 from .chat_plot import plot
 from .chat_report import KL_TOKENS, LONG, SHORT, report
 from .peers import NODE_MODULES, compress_peer_runtime
-from ..renderer_memory import peak_beside, renderers
 
 HERE = Path(__file__).parent
 CACHE = Path(".cache/bench")

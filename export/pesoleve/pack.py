@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,28 +15,29 @@ import zstandard
 
 from pesoleve_worker.catalog import File, Role
 
-SAMPLE = 4 << 20
 SHARD_BYTES = 15 << 20
 """Of content: what does not compress at all still stays below 16 MiB on the wire. Cut at fixed places,
 so that a new version of a model of the same shape changes only the shards whose weights changed."""
 
-THREADS = 2
-"""Fixed: zstd's output depends on whether it has workers, and the name depends on the output."""
+SAMPLE = 1 << 20
+WORKERS = 2
+"""Shards compressed at once. Not threads of zstd, whose output would depend on them."""
 
-MATCHES = zstandard.ZstdCompressionParameters.from_level(
-    19, threads=THREADS, write_content_size=True, write_checksum=False
-)
 ENTROPY = zstandard.ZstdCompressionParameters.from_level(
     1,
     strategy=zstandard.STRATEGY_FAST,
     min_match=7,
     hash_log=6,
-    threads=THREADS,
     write_content_size=True,
     write_checksum=False,
 )
-"""Level 19 finds matches in anything; where there are none to find, in levels of a fine quantization,
-they cost more than they save, and entropy coding alone is smaller by up to a tenth."""
+QUICK, THOROUGH = (
+    zstandard.ZstdCompressionParameters.from_level(level, write_content_size=True, write_checksum=False)
+    for level in (12, 19)
+)
+WORTH = 0.99
+"""Of what the others make of a sample: a thorough search takes ten times their time, and where there
+are none, in the levels of a fine quantization, entropy coding alone is smaller by up to a fifth."""
 
 
 def pack(
@@ -48,28 +50,30 @@ def pack(
 ) -> list[File]:
     """Write ``content`` into ``output``, each shard compressed for itself; return their catalog entries
     in order."""
-    compressor = _compressor(content)
+    shards = [content[at : at + shard_bytes] for at in range(0, max(1, len(content)), shard_bytes)]
     files = []
-    for start in range(0, max(1, len(content)), shard_bytes):
-        shard = content[start : start + shard_bytes]
-        wire = compressor.compress(shard)
-        sha256 = hashlib.sha256(wire).hexdigest()
-        name = f"{role}-{sha256[:16]}.zst"
-        (output / name).write_bytes(wire)
-        path = f"{model_id}/{name}"
-        files.append(File(role, path, dtype, "zstd", len(wire), len(shard), sha256))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for shard, wire in zip(shards, pool.map(_compress, shards), strict=True):
+            sha256 = hashlib.sha256(wire).hexdigest()
+            name = f"{role}-{sha256[:16]}.zst"
+            (output / name).write_bytes(wire)
+            path = f"{model_id}/{name}"
+            files.append(File(role, path, dtype, "zstd", len(wire), len(shard), sha256))
     return files
 
 
-def _compressor(content: bytes) -> zstandard.ZstdCompressor:
-    """The one that makes least of a sample from the middle: each takes a minute for a whole model."""
-    middle = max(0, (len(content) - SAMPLE) // 2)
-    sample = content[middle : middle + SAMPLE]
-    sizes = {
-        len(zstandard.ZstdCompressor(compression_params=p).compress(sample)): p
-        for p in (ENTROPY, MATCHES)
-    }
-    return zstandard.ZstdCompressor(compression_params=sizes[min(sizes)])
+def _compress(shard: bytes) -> bytes:
+    """By what makes least of a sample from the middle."""
+
+    def size(parameters: zstandard.ZstdCompressionParameters) -> int:
+        return len(zstandard.ZstdCompressor(compression_params=parameters).compress(sample))
+
+    middle = max(0, (len(shard) - SAMPLE) // 2)
+    sample = shard[middle : middle + SAMPLE]
+    best = min((ENTROPY, QUICK), key=size)
+    if size(THOROUGH) < WORTH * size(best):
+        best = THOROUGH
+    return zstandard.ZstdCompressor(compression_params=best).compress(shard)
 
 
 def read_content(folder: Path, shards: Iterable[File]) -> bytes:

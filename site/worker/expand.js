@@ -18,6 +18,7 @@ import { readPlanes } from './planes.js';
 export function plan(planes, layout) {
   /** @type {PendingFile[]} */
   const files = [];
+  const scratch = openScratch();
   for (const tensor of readPlanes(planes)) {
     const { name } = tensor;
     if ('values' in tensor) {
@@ -25,7 +26,7 @@ export function plan(planes, layout) {
     } else if (layout === 'float32') {
       const [rows, columns] = tensor.blocks.shape;
       files.push({ path: name, bytes: 4 * rows * columns, make: () => bytes(dequantize(tensor)) });
-    } else if (layout === 'int8') files.push(...rounded(tensor));
+    } else if (layout === 'int8') files.push(...rounded(tensor, scratch));
     else files.push(...packed(tensor).map(made));
   }
   return files;
@@ -83,21 +84,24 @@ function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
 const INT8_ZERO = 128;
 const TILE_ROWS = 32;
 
-let scratchSpace = new Uint8Array(0);
-
-/** The session copies each tensor before it asks for the next: one space serves all. @param {number} size */
-function scratch(size) {
-  if (scratchSpace.length < size) scratchSpace = new Uint8Array(size);
-  return scratchSpace.subarray(0, size);
+/** The session copies each tensor before it asks for the next: one space serves all. */
+function openScratch() {
+  let space = new Uint8Array(0);
+  /** @param {number} size */
+  return (size) => {
+    if (space.length < size) space = new Uint8Array(size);
+    return space.subarray(0, size);
+  };
 }
 
 /**
  * Levels (K, N) of 8 bits around 128, and a scale for each output.
  *
  * @param {BlockTensor} tensor
+ * @param {(size: number) => Uint8Array} scratch
  * @returns {PendingFile[]}
  */
-function rounded(tensor) {
+function rounded(tensor, scratch) {
   const { name } = tensor;
   const [rows, columns] = tensor.blocks.shape;
   const scale = new Float32Array(rows);

@@ -153,6 +153,7 @@ export class OrtHost {
       });
       return new DecoderHost(this.ort, session, [heads, size]);
     }
+    weights.planes = null; // no other device comes after this one
     begin('session');
     await this.startWasm();
     mount(ortModule(), pending);

@@ -12,11 +12,11 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pesoleve import pack as packing
 from pesoleve.pack import (
     ENTROPY,
-    MATCHES,
+    QUICK,
     SHARD_BYTES,
+    THOROUGH,
     gather,
     pack,
     pack_tokenizer,
@@ -136,7 +136,7 @@ def test_the_tokenizer_is_packed_without_truncation_and_padding(tmp_path: Path) 
     }
 
 
-@pytest.mark.parametrize("parameters", [ENTROPY, MATCHES], ids=["entropy", "matches"])
+@pytest.mark.parametrize("parameters", [ENTROPY, QUICK, THOROUGH], ids=["entropy", "quick", "thorough"])
 def test_what_does_not_compress_grows_by_less_than_a_shard_has_room_for(
     parameters: zstandard.ZstdCompressionParameters,
 ) -> None:
@@ -145,10 +145,23 @@ def test_what_does_not_compress_grows_by_less_than_a_shard_has_room_for(
     assert 0 < len(wire) - len(content) < ((16 << 20) - SHARD_BYTES) * len(content) // SHARD_BYTES
 
 
-def test_what_does_not_compress_stays_below_16_mib_a_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packing, "MATCHES", ENTROPY)  # it would look for matches for many seconds
+def test_each_shard_is_compressed_by_what_suits_it(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    random_numbers = random.Random(0)
+    noise = bytes(random_numbers.choices(range(16), k=1 << 20))
+    repeated = random_numbers.randbytes(1 << 16) * 16
+    noise_file, repeated_file = pack(
+        noise + repeated, "weights", "q4", "tiny", tmp_path / "tiny", 1 << 20
+    )
+    alone = [
+        len(zstandard.ZstdCompressor(compression_params=parameters).compress(noise))
+        for parameters in (ENTROPY, QUICK, THOROUGH)
+    ]
+    assert noise_file.bytes == min(alone) < 0.51 * len(noise)
+    assert repeated_file.bytes < len(repeated) / 15
+
+
+def test_what_does_not_compress_stays_below_16_mib_a_shard(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
     content = random.Random(0).randbytes(2 * SHARD_BYTES + 12345)
     files = pack(content, "weights", "q4", "tiny", tmp_path / "tiny")
