@@ -151,3 +151,16 @@ REFUSED: dict[str, Refused] = {
         says="web page in its place",
     ),
 }
+
+VARIANTS = {
+    "cut twice",
+    "stalled before a byte",
+    "503 until a date",
+    "wrong range that says it is right",
+    "another ETag",
+    "weak ETag",
+    "429 for good",
+    "429, come back in 1 h",
+    "a web page in its place",
+}
+"""Of a fault that is tried at the first, a middle and the last shard: these at the middle one alone."""
