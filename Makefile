@@ -82,10 +82,11 @@ $(STAMPS)/python: requirements.lock pyproject.toml
 	@echo "Setting up Python in $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@# Python compiles what is imported when it is; all of it at once would take a minute longer.
 	@echo "Installing PyTorch"
-	@$(RUN)/pip install --quiet --constraint requirements.lock torch
+	@$(RUN)/pip install --quiet --no-compile --constraint requirements.lock torch
 	@echo "Installing the other packages of requirements.lock"
-	@$(RUN)/pip install --quiet --no-deps --requirement requirements.lock
+	@$(RUN)/pip install --quiet --no-compile --no-deps --requirement requirements.lock
 	@$(RUN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@mkdir -p $(STAMPS) && touch $@
 

@@ -104,6 +104,30 @@ def serve(
 
 
 @app.command()
+def weigh(
+    source: Annotated[
+        Path | None, typer.Argument(help="A config.json, or a directory that holds one.")
+    ] = None,
+    params: Annotated[str | None, typer.Option(help="A count instead, like 2B.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Fail where no dtype's weights are at most this, like 20MB.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say what a model's weights take in each dtype, before any is downloaded."""
+    from .weigh import weigh_config, weigh_count, within
+
+    if (source is None) == (params is None):
+        raise typer.BadParameter("give either a config.json or --params")
+    weighed = weigh_count(str(params)) if source is None else weigh_config(source)
+    fits = None if budget is None else within(weighed, budget)
+    if json_:
+        _print_json(asdict(weighed) | ({} if fits is None else {"within_budget": fits}))
+    else:
+        show.weight_table(Console(), weighed, fits)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

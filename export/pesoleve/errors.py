@@ -31,3 +31,9 @@ class CheckError(ExportError):
     """What was built is not what the catalog says."""
 
     exit_code = 5
+
+
+class BudgetError(ExportError):
+    """Nothing is as small as was asked for."""
+
+    exit_code = 6

@@ -14,6 +14,7 @@ from pesoleve_worker.catalog import Model, Quality
 from .check import Checked
 from .frontier import Point
 from .stages import Report
+from .weigh import Weighed
 
 
 def megabytes(count: int) -> str:
@@ -90,4 +91,28 @@ def check_table(console: Console, checked: list[Checked]) -> None:
             row.model, row.dtype, megabytes(row.bytes), f"{row.canary_difference:.2g}",
             f"{row.tolerance:.2g}",
         )  # fmt: skip
+    console.print(table)
+
+
+MEGABITS = (5, 20, 100)
+
+
+def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> None:
+    """Print what the weights take by dtype, and how long that travels; mark what fits a budget."""
+    count = weighed.parameters
+    console.print(
+        f"{weighed.weight_class}weight: {count.total / 1e6:,.1f} M parameters, "
+        f"{count.embedding / 1e6:,.1f} M of them in embedding tables"
+    )
+    table = Table()
+    headings = ["dtype", "weights, before zstd", *(f"at {rate} Mbit/s" for rate in MEGABITS)]
+    if fits is not None:
+        headings.append("fits")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "dtype" else "right")
+    for dtype, size in weighed.weights.items():
+        cells = [dtype, megabytes(size), *(f"{8 * size / (rate * 1e6):,.0f} s" for rate in MEGABITS)]
+        if fits is not None:
+            cells.append("yes" if dtype in fits else "no")
+        table.add_row(*cells)
     console.print(table)

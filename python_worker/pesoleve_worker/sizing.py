@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from .catalog import Shape
+from .architecture import TensorShape
+from .catalog import Parameters, Shape
 
 WEIGHT_CLASSES: tuple[tuple[str, float], ...] = (
     ("straw", 1e6),
@@ -61,3 +63,64 @@ def shape_from_config(config: Mapping[str, object]) -> Shape:
     if not isinstance(head_size, int) or isinstance(head_size, bool) or head_size <= 0:
         raise ValueError(f"head_dim should be a count, not {head_size!r}")
     return Shape(family=str(family), kv_heads=kv_heads, head_size=head_size, **found)
+
+
+def count_parameters(tensors: Iterable[TensorShape]) -> Parameters:
+    """Count them as the catalog does: ``total`` without what is tied, which is one with another."""
+    stored = embedding = 0
+    for tensor in tensors:
+        if tensor.tied_to is None:
+            stored += tensor.count
+            embedding += tensor.count if tensor.kind == "embedding" else 0
+    return Parameters(total=stored, stored=stored, embedding=embedding)
+
+
+@dataclass(frozen=True)
+class BlockFormat:
+    """So many bytes for a block of so many weights of one row."""
+
+    weights: int
+    bytes: int
+
+
+BLOCKS: Mapping[str, BlockFormat] = {
+    "F32": BlockFormat(1, 4),
+    "F16": BlockFormat(1, 2),
+    "Q8_0": BlockFormat(32, 34),
+    "Q4_1": BlockFormat(32, 20),
+    "Q4_0": BlockFormat(32, 18),
+}
+"""GGML's types: levels, and fp16 scales and minimums (``block_*`` in ggml-common.h)."""
+
+DTYPES: Mapping[str, tuple[str, str]] = {
+    "fp32": ("F32", "F32"),
+    "fp16": ("F16", "F16"),
+    "q8_0": ("Q8_0", "Q8_0"),
+    "q4_1": ("Q4_1", "Q8_0"),
+    "q4_0": ("Q4_0", "Q8_0"),
+}
+"""Each with the types of matrices, and of tables that are looked up in."""
+
+
+def weight_bytes(tensors: Iterable[TensorShape], dtype: str) -> int:
+    """Return the bytes that the weights take in ``dtype``, before zstd; what is tied stands once.
+
+    Vectors stay fp32, but in fp16. A matrix whose rows are no whole number of blocks is fp16, as
+    llama.cpp leaves it.
+    """
+    matrix, embedding = DTYPES[dtype]
+    types = {"matrix": matrix, "embedding": embedding, "vector": "F16" if dtype == "fp16" else "F32"}
+    total = 0
+    for tensor in tensors:
+        if tensor.tied_to is None:
+            form = BLOCKS[types[tensor.kind]]
+            if tensor.shape[-1] % form.weights:
+                form = BLOCKS["F16"]
+            total += tensor.count // form.weights * form.bytes
+    return total
+
+
+def uniform_weight_bytes(parameters: int, dtype: str) -> int:
+    """Return about the bytes of so many weights, all of the type of ``dtype``'s matrices."""
+    form = BLOCKS[DTYPES[dtype][0]]
+    return parameters * form.bytes // form.weights
