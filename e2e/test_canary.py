@@ -31,7 +31,7 @@ RUN = """
 """
 
 
-@pytest.mark.parametrize("forgery", [b"data.fill(NaN, 7, 8);", b"data[3] += 0.01;", b"data.reverse();"])
+@pytest.mark.parametrize("forgery", [b"data.fill(NaN, 7, 8);", b"data[3] += 0.01;"])
 def test_wrong_gpu_is_left_for_wasm(visit: Visit, forgery: bytes) -> None:
     script = FORGED_GPU.replace(b"FORGERY", forgery)
     with serve_site(changes={"/worker/ort_host.js": lambda code: code + script}) as site:

@@ -54,7 +54,6 @@ def test_cold_visit_stays_in_budget_and_costs_what_the_button_said(
     ("id_", "dtype"),
     [
         ("minilm-l6", "fp32"),
-        ("minilm-l6", "q8"),
         ("minilm-l6", "q4"),
         ("smollm2-135m-instruct", "q4_1"),
     ],
