@@ -125,6 +125,15 @@ def test_language_follows_the_browser_and_is_remembered(
     context.close()
 
 
+def test_the_language_can_be_chosen_where_nothing_is_kept(page: Page, isolated_site: str) -> None:
+    page.add_init_script("""Object.defineProperty(window, 'localStorage', {
+      get() { throw new DOMException('denied', 'SecurityError'); },
+    });""")
+    page.goto(isolated_site)
+    page.get_by_role("button", name="Português").click()
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+
+
 def test_narrow_page_fits_and_can_be_read(visit: Visit, isolated_site: str) -> None:
     page = visit.page
     page.set_viewport_size({"width": 390, "height": 844})

@@ -19,13 +19,29 @@ export function locale() {
 }
 
 /**
+ * Where the browser keeps nothing for this site, a choice lasts as long as the page.
+ *
+ * @template T
+ * @param {() => T} use of the storage
+ * @returns {T | null}
+ */
+function ifKept(use) {
+  try {
+    return use();
+  } catch (error) {
+    if (error instanceof DOMException) return null;
+    throw error;
+  }
+}
+
+/**
  * The visitor's earlier choice, else the first of the browser's languages that the page speaks.
  *
  * @param {readonly string[]} [preferred]
  * @returns {Locale}
  */
 export function chooseLocale(preferred = navigator.languages) {
-  const stored = localStorage.getItem(STORED);
+  const stored = ifKept(() => localStorage.getItem(STORED));
   const wishes = stored === null ? preferred : [stored, ...preferred];
   for (const wish of wishes) {
     const language = wish.toLowerCase().split('-')[0];
@@ -37,7 +53,7 @@ export function chooseLocale(preferred = navigator.languages) {
 
 /** @param {Locale} name @param {{remember?: boolean}} [options] */
 export async function setLocale(name, { remember = false } = {}) {
-  if (remember) localStorage.setItem(STORED, name);
+  if (remember) ifKept(() => localStorage.setItem(STORED, name));
   const response = await fetch(new URL(`../locales/${name}.json`, import.meta.url));
   if (!response.ok) throw new Error(`locale ${name} answered ${response.status}`);
   current = { locale: name, messages: await response.json() };
