@@ -154,11 +154,10 @@ def other_golden(change: Callable[[list[list[float]]], None]) -> Change:
     return changed
 
 
-@pytest.mark.parametrize("place", [(0, 0), (1, 3)])
 def test_one_golden_token_that_differs_refuses_every_device(
-    visit: Visit, tiny: Model, root: Path, place: tuple[int, int]
+    visit: Visit, tiny: Model, root: Path
 ) -> None:
-    text, token = place
+    text, token = 1, 3
 
     def change(golden: list[list[float]]) -> None:
         golden[text][token] = (golden[text][token] + 1) % tiny.shape.vocabulary
