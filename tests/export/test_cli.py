@@ -121,6 +121,7 @@ def test_each_kind_of_error_has_its_own_exit_code() -> None:
         "SourceError": 3,
         "QualityError": 4,
         "CheckError": 5,
+        "BudgetError": 6,
     }
 
 
