@@ -12,6 +12,7 @@ from pesoleve_worker.catalog import (
     Layout,
     License,
     Model,
+    Sizes,
     Source,
 )
 from pesoleve_worker.sizing import shape_from_config, weight_class
@@ -22,6 +23,7 @@ from .entry import Built, wire_bytes
 from .errors import QualityError, SourceError
 from .graph import decoder, storage
 from .recipe import DecoderRecipe, GgufSource
+from .sizes import decoder_sizes
 from .sources import gguf_tokenizer, resolve
 from .stages import Stages
 
@@ -77,6 +79,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     packs = [tokenizer]
     surveyed = decoder_stages.survey_sensitivity(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
+    sizes: dict[str, dict[str, Sizes]] = {device: {} for device in LAYOUTS}
     measured: dict[str, dict[str, Any]] = {}
     for name, dtype in recipe.dtypes.items():
         weighed = decoder_stages.reduce_weights(name, dtype, source, graph, directory, surveyed, stages)
@@ -98,6 +101,9 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
             paths[device][name] = [*graphs[layout], *own, *tokenizer_paths]
+            of = [file for file in files if file.path in paths[device][name]]
+            planes = weighed.output / "planes.bin"
+            sizes[device][name] = decoder_sizes(planes, shape, layout, of)
     gathered = stages.run(
         "gather",
         "gather the packed files",
@@ -123,7 +129,10 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         pipeline=pipeline,
         default_dtype=recipe.default_dtype,
         files=files,
-        devices={device: Device(layout, {}, paths[device]) for device, layout in LAYOUTS.items()},
+        devices={
+            device: Device(layout, {}, paths[device], sizes[device])
+            for device, layout in LAYOUTS.items()
+        },
         canary=Canary(
             recipe.canary.inputs,
             {name: result["canary"] for name, result in measured.items()},

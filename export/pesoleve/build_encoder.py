@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from pesoleve_worker import canary as canary_module
-from pesoleve_worker.catalog import Canary, Device, File, License, Model, Pipeline, Source
+from pesoleve_worker.catalog import Canary, Device, File, License, Model, Pipeline, Shape, Source
 from pesoleve_worker.pipelines import feature_extraction as pipeline_module
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
@@ -20,6 +21,7 @@ from .errors import RecipeError, SourceError
 from .graph import export_onnx, optimize, pool, quantize, storage
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
+from .sizes import encoder_sizes
 from .sources import ModelSource, resolve
 from .stages import Stage, Stages
 
@@ -89,7 +91,9 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         code=(pack,),
         depends_on={"packs": [stage.key for stage in packs]},
     )
-    parameters = count_parameters(source.directory, storage.load(optimized.output))
+    graph = storage.load(optimized.output)
+    parameters = count_parameters(source.directory, graph)
+    device_entry = _device(recipe, files, graph, shape)
     model = Model(
         id=recipe.id,
         title=recipe.title.model_dump(by_alias=True),
@@ -105,7 +109,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         pipeline=pipeline,
         default_dtype=choose_default(recipe, measured, files),
         files=files,
-        devices={device: _device(recipe, files) for device in ("wasm", "webgpu")},
+        devices={device: device_entry for device in ("wasm", "webgpu")},
         canary=Canary(
             recipe.canary.inputs,
             {name: result.canary for name, result in measured.items()},
@@ -230,8 +234,14 @@ def _pack_dtype(model_id: str, name: str, quantized: Stage, stages: Stages) -> S
     )
 
 
-def _device(recipe: Recipe, files: list[File]) -> Device:
-    paths = {
-        name: [file.path for file in files if file.dtype in (name, None)] for name in recipe.dtypes
-    }
-    return Device("file", dict(quantize.SESSION_CONFIG), paths)
+def _device(recipe: Recipe, files: list[File], graph: onnx.ModelProto, shape: Shape) -> Device:
+    of = {name: [file for file in files if file.dtype in (name, None)] for name in recipe.dtypes}
+    return Device(
+        "file",
+        dict(quantize.SESSION_CONFIG),
+        {name: [file.path for file in own] for name, own in of.items()},
+        {
+            name: encoder_sizes(graph, shape, dtype.bits, dtype.block_size, of[name])
+            for name, dtype in recipe.dtypes.items()
+        },
+    )

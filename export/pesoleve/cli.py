@@ -106,21 +106,32 @@ def serve(
 @app.command()
 def weigh(
     source: Annotated[
-        Path | None, typer.Argument(help="A config.json, or a directory that holds one.")
+        str | None,
+        typer.Argument(
+            help="A directory, a config.json, a .safetensors or .gguf file (paths or addresses), or a "
+            "model's id on the Hugging Face Hub."
+        ),
     ] = None,
     params: Annotated[str | None, typer.Option(help="A count instead, like 2B.")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="Only this; may be repeated.")] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Fail where no dtype's weights are at most this, like 20MB.")
+        str | None, typer.Option(help="Fail where no dtype travels in at most this, like 20MB.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Fail where no dtype opens in at most this, like 1GB.")
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Say what a model's weights take in each dtype, before any is downloaded."""
-    from .weigh import weigh_config, weigh_count, within
+    """Say what a model takes in each dtype, on the wire and in memory, before any is downloaded."""
+    from .weigh import only, weigh_count, weigh_source, within
 
     if (source is None) == (params is None):
-        raise typer.BadParameter("give either a config.json or --params")
-    weighed = weigh_count(str(params)) if source is None else weigh_config(source)
-    fits = None if budget is None else within(weighed, budget)
+        raise typer.BadParameter("give either a source or --params")
+    weighed = weigh_count(str(params)) if source is None else weigh_source(source)
+    if dtype:
+        weighed = only(weighed, dtype)
+    limited = budget is not None or memory is not None
+    fits = within(weighed, budget, memory) if limited else None
     if json_:
         _print_json(asdict(weighed) | ({} if fits is None else {"within_budget": fits}))
     else:

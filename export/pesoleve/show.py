@@ -95,6 +95,7 @@ def check_table(console: Console, checked: list[Checked]) -> None:
 
 
 MEGABITS = (5, 20, 100)
+WASM32_BYTES = 2**32
 
 
 def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> None:
@@ -104,15 +105,37 @@ def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> 
         f"{weighed.weight_class}weight: {count.total / 1e6:,.1f} M parameters, "
         f"{count.embedding / 1e6:,.1f} M of them in embedding tables"
     )
-    table = Table()
-    headings = ["dtype", "weights, before zstd", *(f"at {rate} Mbit/s" for rate in MEGABITS)]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    headings = ["dtype", "wire\nMB", "range\nMB", "disk\nMB", "memory\nMB", "KV\nkB",
+                *(f"s at\n{rate} Mb/s" for rate in MEGABITS)]  # fmt: skip
     if fits is not None:
         headings.append("fits")
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "dtype" else "right")
-    for dtype, size in weighed.weights.items():
-        cells = [dtype, megabytes(size), *(f"{8 * size / (rate * 1e6):,.0f} s" for rate in MEGABITS)]
+        table.add_column(heading, justify="left" if heading == "dtype" else "right", no_wrap=True)
+    for dtype, size in weighed.dtypes.items():
+        kv = size.kv_bytes_per_token
+        cells = [
+            dtype,
+            _short(size.wire_bytes),
+            "-".join(map(_short, size.wire_range)),
+            _short(size.decoded_bytes),
+            _short(size.memory_bytes),
+            "?" if kv is None else f"{kv / 1e3:,.0f}",
+            *(f"{8 * size.wire_bytes / (rate * 1e6):,.0f}" for rate in MEGABITS),
+        ]
         if fits is not None:
             cells.append("yes" if dtype in fits else "no")
         table.add_row(*cells)
     console.print(table)
+    console.print(
+        "range: what zstd may leave; memory: on WASM, with no context; KV: of the cache, for each token"
+    )
+    too_large = [d for d, size in weighed.dtypes.items() if size.memory_bytes > WASM32_BYTES]
+    if too_large:
+        limit = f"{WASM32_BYTES / 1e6:,.0f} MB"
+        console.print(f"WASM addresses {limit}, so it cannot open: {', '.join(too_large)}")
+
+
+def _short(count: int) -> str:
+    megabytes = count / 1e6
+    return f"{megabytes:,.1f}" if megabytes < 100 else f"{megabytes:,.0f}"

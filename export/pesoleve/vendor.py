@@ -49,6 +49,8 @@ COPIES: dict[str, tuple[str, ...]] = {
 }
 """Folder in ``site/vendor/`` ─► files in ``node_modules/``."""
 
+PROBE = ROOT / "site" / "worker" / "probe.wat"
+
 BUNDLES = {"lit/index.js": "lit/lit.js", "@huggingface/jinja/dist/index.js": "jinja/jinja.js"}
 """Packages made one minified file each: lit is many modules that import each other by bare names."""
 
@@ -105,6 +107,8 @@ def _fill(target: Path, console: Console) -> bool:
     for source, output in BUNDLES.items():
         _bundle(NODE_MODULES / source, partial / output)
     _extract_zstd(NODE_MODULES / "zstddec" / "dist" / "zstddec-stream.mjs", partial / "zstd")
+    (partial / "probe").mkdir()
+    _run(str(NODE_MODULES / ".bin" / "wat2wasm"), str(PROBE), f"--output={partial}/probe/probe.wasm")
     console.print("Compiling the Python that the page runs")
     _archive_python(partial / "pyodide" / "python.zip")
     _list_no_packages(partial / "pyodide")
@@ -126,7 +130,7 @@ def _stamp() -> str:
     """A digest of all that the vendored files are made from."""
     digest = hashlib.sha256()
     here = Path(__file__)
-    inputs = [ROOT / "package-lock.json", here, *sorted(here.parent.glob("python_archive.*"))]
+    inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_archive.*"))]
     inputs += sorted((WORKER / "pesoleve_worker").rglob("*.py"))
     for path in inputs:
         digest.update(path.read_bytes())

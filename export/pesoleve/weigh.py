@@ -1,60 +1,65 @@
-"""What a model weighs, from its ``config.json`` or a count of parameters: nothing is downloaded."""
+"""What a model weighs, from its shape: a configuration, a file's header, or a count; no weight is read."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pesoleve_worker.architecture import tensors_of
-from pesoleve_worker.catalog import Parameters
+import httpx
+
+from pesoleve_worker.architecture import TensorShape, tensors_of
+from pesoleve_worker.catalog import Parameters, Shape
+from pesoleve_worker.formats import DTYPES
 from pesoleve_worker.sizing import (
-    DTYPES,
+    Estimate,
     count_parameters,
-    uniform_weight_bytes,
-    weight_bytes,
+    estimate,
+    published_shape,
     weight_class,
 )
 
 from .errors import BudgetError, SourceError
+from .headers import Header, read_header
 
+CONFIG = "config.json"
+STORED = "stored"
+"""The name under which a file's own types are weighed beside ``DTYPES``."""
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """``weights``: bytes by dtype before zstd, which takes off about a tenth."""
+    """``dtypes``: each with its bytes."""
 
     parameters: Parameters
     weight_class: str
-    weights: dict[str, int]
+    dtypes: dict[str, Estimate]
 
 
-def weigh_config(source: Path) -> Weighed:
-    """Weigh what a ``config.json``, or the directory that holds it, describes, tensor by tensor.
+def weigh_source(source: str) -> Weighed:
+    """Weigh a directory, a ``config.json``, a ``.safetensors`` or ``.gguf`` file, each on a disk or at an
+    address, or a model of the Hugging Face Hub by its id.
 
     Raises:
-        SourceError: when there is none, it is no JSON, or its family or a key is unknown or missing.
+        SourceError: when it is not there, cannot be read, or its family or a key is unknown or missing.
     """
-    path = source / "config.json" if source.is_dir() else source
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: give a directory or a config.json") from error
-    except ValueError as error:
-        raise SourceError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise SourceError(f"{path} should hold an object")
-    config = config.get("text_config", config)  # Gemma 3 with eyes: the model that writes is in it
-    try:
-        tensors = tensors_of(config)
-    except ValueError as error:
-        raise SourceError(f"{path}: {error}") from error
-    parameters = count_parameters(tensors)
-    weights = {dtype: weight_bytes(tensors, dtype) for dtype in DTYPES}
-    return Weighed(parameters, weight_class(parameters.total), weights)
+    path = Path(source)
+    if source.endswith((".gguf", ".safetensors")):
+        return _weigh_header(source, read_header(source))
+    if path.is_dir():
+        return _weigh_config(str(path / CONFIG), _read_json(path / CONFIG))
+    if "://" in source:
+        return _weigh_config(source, _fetch_json(source))
+    if HUB_ID.fullmatch(source) and not path.exists():
+        return _weigh_config(f"{source}/{CONFIG}", _read_json(_from_hub(source)))
+    return _weigh_config(source, _read_json(path))
 
 
 def weigh_count(text: str) -> Weighed:
@@ -64,24 +69,120 @@ def weigh_count(text: str) -> Weighed:
         SourceError: when ``text`` is no count.
     """
     count = round(_quantity(text, UNITS, "a count of parameters, like 2B or 22.7M"))
-    weights = {dtype: uniform_weight_bytes(count, dtype) for dtype in DTYPES}
-    return Weighed(Parameters(count, count, 0), weight_class(count), weights)
+    one = TensorShape("weights", "matrix", (-(-count // 256), 256))
+    return Weighed(Parameters(count, count, 0), weight_class(count), estimate([one], None))
 
 
-def within(weighed: Weighed, budget: str) -> list[str]:
-    """Return the dtypes whose weights are at most ``budget``, like ``20MB``.
+def only(weighed: Weighed, dtypes: Sequence[str]) -> Weighed:
+    """Leave ``dtypes`` alone.
 
     Raises:
-        SourceError: when ``budget`` is no number of bytes.
+        SourceError: naming those that there are.
+    """
+    for name in dtypes:
+        if name not in weighed.dtypes:
+            raise SourceError(f"{name!r} is no dtype; there are: {', '.join(weighed.dtypes)}")
+    kept = {name: found for name, found in weighed.dtypes.items() if name in dtypes}
+    return Weighed(weighed.parameters, weighed.weight_class, kept)
+
+
+def within(weighed: Weighed, budget: str | None, memory: str | None) -> list[str]:
+    """Return the dtypes that travel in at most ``budget`` and open in at most ``memory``, like ``20MB``.
+
+    Raises:
+        SourceError: when one is no number of bytes.
         BudgetError: when there is none.
     """
-    most = _quantity(budget, BYTES, "a number of bytes, like 20MB")
-    found = [dtype for dtype, size in weighed.weights.items() if size <= most]
+    wanted = "a number of bytes, like 20MB"
+    most_wire = float("inf") if budget is None else _quantity(budget, BYTES, wanted)
+    most_memory = float("inf") if memory is None else _quantity(memory, BYTES, wanted)
+    found = [
+        dtype
+        for dtype, size in weighed.dtypes.items()
+        if size.wire_bytes <= most_wire and size.memory_bytes <= most_memory
+    ]
     if not found:
-        least = min(weighed.weights, key=weighed.weights.__getitem__)
-        size = weighed.weights[least] / 1e6
-        raise BudgetError(f"no dtype fits {budget}: the smallest, {least}, takes {size:,.1f} MB")
+        wire = min(size.wire_bytes for size in weighed.dtypes.values()) / 1e6
+        least = min(size.memory_bytes for size in weighed.dtypes.values()) / 1e6
+        asked = [*([] if budget is None else [f"{budget} on the wire"]),
+                 *([] if memory is None else [f"{memory} of memory"])]  # fmt: skip
+        raise BudgetError(
+            f"no dtype fits {' and '.join(asked)}: the smallest travels in {wire:,.1f} MB, and the least "
+            f"memory is {least:,.1f} MB"
+        )
     return found
+
+
+def _weigh_config(source: str, config: dict[str, Any]) -> Weighed:
+    config = config.get("text_config", config)  # Gemma 3 with eyes: the model that writes is in it
+    try:
+        tensors, shape = tensors_of(config), published_shape(config)
+    except ValueError as error:
+        raise SourceError(f"{source}: {error}") from error
+    parameters = count_parameters(tensors)
+    return Weighed(parameters, weight_class(parameters.total), estimate(tensors, shape))
+
+
+def _weigh_header(source: str, header: Header) -> Weighed:
+    parameters = count_parameters(header.tensors)
+    beside = Path(source).with_name(CONFIG)
+    config = header.config or (_read_json(beside) if beside.is_file() else {})
+    shape: Shape | None
+    try:
+        shape = published_shape(config)
+    except ValueError:
+        shape = None  # the file alone does not tell: the KV cache stays unknown
+    dtypes = estimate(header.tensors, shape)
+    likely = dtypes["q8_0"]
+    stored = header.stored_bytes
+    # What is left of an unknown mixture of types after zstd is anywhere between those of all types.
+    least = min(form.zstd[0] for form in DTYPES.values())
+    most = max(form.zstd[2] for form in DTYPES.values())
+    dtypes[STORED] = Estimate(
+        stored, (round(least * stored), round(most * stored)), stored,
+        likely.memory_bytes, likely.kv_bytes_per_token,
+    )  # fmt: skip
+    return Weighed(parameters, weight_class(parameters.total), dtypes)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return _json_object(str(path), path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} cannot be read: give a directory, a config.json, a .safetensors or .gguf file, or a "
+            f"model's id on the Hugging Face Hub"
+        ) from error
+
+
+def _fetch_json(address: str) -> dict[str, Any]:
+    try:
+        answer = httpx.get(address, follow_redirects=True, timeout=30).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SourceError(f"{address} cannot be read: {error}") from error
+    return _json_object(address, answer.text)
+
+
+def _json_object(source: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise SourceError(f"{source} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise SourceError(f"{source} should hold an object")
+    return value
+
+
+def _from_hub(repo: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repo, CONFIG))
+    except (OSError, ValueError) as error:  # the hub's errors are these two
+        raise SourceError(
+            f"{repo} is no file here, and its config.json is not on the hub, or the hub cannot be reached: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def _quantity(text: str, units: dict[str, float], wanted: str) -> float:

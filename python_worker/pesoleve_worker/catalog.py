@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from .errors import CatalogError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Task = Literal["feature_extraction", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
@@ -124,6 +124,22 @@ class File:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """What one dtype takes on one device, in bytes, predicted from its shape (``sizing.py``).
+
+    ``memory_bytes``: WebAssembly heaps with the model open and no context; ``loading_bytes``: they and its
+    files at their most while it loads. ``read_bytes`` of weights, and ``multiply_adds``, are a token's.
+    """
+
+    memory_bytes: int
+    loading_bytes: int
+    largest_tensor_bytes: int
+    read_bytes: int
+    multiply_adds: int
+    kv_bytes_per_token: int
+
+
+@dataclass(frozen=True)
 class Device:
     """How one device opens the model: what its weights expand to (``export/pesoleve/graph/layouts.py``;
     ``file`` is as they are), ORT session configuration, and the files of each dtype."""
@@ -131,6 +147,7 @@ class Device:
     layout: Layout
     session_config: dict[str, str]
     files: dict[str, list[str]]
+    sizes: dict[str, Sizes]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import { locale, megabytes, number, t } from '../js/i18n.js';
 import { collect, GROUPS, groupOf, keepEveryRequest, totals } from '../js/ledger.js';
 import { toCsv, toHar } from '../js/ledger_export.js';
 import { timeline } from '../js/ledger_timeline.js';
+import { saveFile } from '../js/save_file.js';
 import { html, nothing, PageElement } from './element.js';
 
 /**
@@ -55,22 +56,13 @@ export class LedgerPanel extends PageElement {
     this.rows = collect([...this.loads]);
   }
 
-  /** @param {string} text @param {'csv' | 'har'} format @param {string} type */
-  save(text, format, type) {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], { type }));
-    link.download = `peso-leve.${format}`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it only when asked where to
-  }
-
   saveCsv() {
-    this.save(toCsv(this.rows), 'csv', 'text/csv');
+    saveFile('peso-leve.csv', toCsv(this.rows), 'text/csv');
   }
 
   saveHar() {
     const har = toHar(this.rows, { title: document.title, origin: performance.timeOrigin });
-    this.save(JSON.stringify(har, null, 1), 'har', 'application/json');
+    saveFile('peso-leve.har', JSON.stringify(har, null, 1), 'application/json');
   }
 
   /** @override */

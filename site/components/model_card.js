@@ -4,6 +4,7 @@
 import { qualityKey } from '../js/catalog.js';
 import { locale, megabytes, number, t } from '../js/i18n.js';
 import { html, nothing, PageElement, svg } from './element.js';
+import './verdict_panel.js';
 
 /**
  * @typedef {import('../js/catalog_types.js').Model} Model
@@ -23,6 +24,8 @@ export class ModelCard extends PageElement {
   static properties = {
     model: { attribute: false },
     plan: { attribute: false },
+    verdict: { attribute: false },
+    measured: { attribute: false },
     dtype: {},
     busy: { type: Boolean },
     loaded: { type: Boolean },
@@ -36,6 +39,10 @@ export class ModelCard extends PageElement {
     this.model = null;
     /** @type {Plan | null} */
     this.plan = null;
+    /** @type {import('../js/verdict.js').Verdict | null} */
+    this.verdict = null;
+    /** What was measured of the model that runs. @type {import('../js/pairs.js').Figures} */
+    this.measured = {};
     this.dtype = '';
     this.busy = false;
     /** Whether the chosen dtype is the one that is running. */
@@ -150,7 +157,7 @@ export class ModelCard extends PageElement {
   label(plan) {
     if (this.loaded) return t('card.running');
     const values = { megabytes: megabytes(toFetch(plan)) };
-    if (this.asking) return t('card.load.anyway', values);
+    if (this.asking || this.verdict?.verdict === 'no') return t('card.load.anyway', values);
     if (this.paused) return t('card.resume', values);
     return t(plan.stored >= plan.model ? 'card.run' : 'card.load', values);
   }
@@ -182,6 +189,8 @@ export class ModelCard extends PageElement {
       </ul>
       <p class="scale__device">${t(`device.${device}`)}: ${t(`reason.${choice.reason}`, { adapter: choice.adapter })}
         ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
+      <pl-verdict-panel .verdict=${this.verdict} .measured=${this.loaded ? this.measured : {}}
+                        ?writes=${this.model?.task === 'text_generation'}></pl-verdict-panel>
       ${plan.stored > 0 ? html`<p class="scale__stored">${t('card.stored', { stored: megabytes(plan.stored, 2) })}</p>` : nothing}
       ${this.asking ? html`<p class="notice" role="alert">${t(`card.metered.${plan.metered}`, { megabytes: megabytes(toFetch(plan)) })}</p>` : nothing}
       <button class="button" type="button" ?disabled=${this.busy || this.loaded} @click=${this.start}>

@@ -17,7 +17,7 @@ export type Path = string;
  * What the export hands to the page. Every path is content-addressed and relative to the catalog; `bytes` is what crosses the wire.
  */
 export interface Catalog {
-  schema_version: 3;
+  schema_version: 4;
   models: Model[];
 }
 export interface Model {
@@ -151,6 +151,20 @@ export interface Device {
      */
     [k: string]: [Path, ...Path[]];
   };
+  sizes: {
+    [k: string]: Sizes;
+  };
+}
+/**
+ * What one dtype takes on one device, in bytes, predicted from its shape: WebAssembly heaps with the model open and no context; they and its files at their most while it loads; and for a token the weights that are read, and the multiplications.
+ */
+export interface Sizes {
+  memory_bytes: Count;
+  loading_bytes: Count;
+  largest_tensor_bytes: Count;
+  read_bytes: Count;
+  multiply_adds: Count;
+  kv_bytes_per_token: Count;
 }
 /**
  * Inputs and the golden output of each dtype on the CPU: flattened vectors, or greedy token ids. A device whose answer differs anywhere by more than `tolerance` is not to be trusted.

@@ -9,6 +9,7 @@ import '../components/measurements.js';
 import '../components/model_card.js';
 import '../components/model_picker.js';
 import '../components/offline_notice.js';
+import '../components/pairs_panel.js';
 import '../components/semantic_search.js';
 import '../components/stored_models.js';
 import '../components/weight_ladder.js';
@@ -17,7 +18,8 @@ import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
 import { chooseLocale, localeChanges, setLocale, t } from './i18n.js';
 import { LoadProgress } from './load_state.js';
 import { keepOffline, keepRuntimes } from './offline.js';
-import { catalog, load, plan } from './pesoleve.js';
+import { keepPair, measuredFigures } from './pairs.js';
+import { catalog, load, plan, weigh } from './pesoleve.js';
 
 /**
  * @typedef {import('./catalog_types.js').Model} Entry
@@ -27,7 +29,8 @@ import { catalog, load, plan } from './pesoleve.js';
  *   | {kind: 'choosing'}
  *   | {kind: 'paused'}
  *   | {kind: 'loading', progress: import('./load_state.js').LoadState, abort: AbortController}
- *   | {kind: 'ready', model: import('./pesoleve.js').Model, predicted: number}
+ *   | {kind: 'ready', model: import('./pesoleve.js').Model, predicted: number,
+ *      verdict: import('./verdict.js').Verdict | null, at: string}
  *   | {kind: 'failed', error: import('./errors.js').PesoLeveError}
  * )} State
  */
@@ -35,6 +38,14 @@ import { catalog, load, plan } from './pesoleve.js';
 /** A visitor, or a test, may ask for a model and a device in the address: ?model=minilm-l6&device=wasm. */
 const asked = new URLSearchParams(location.search);
 const DEVICE = /** @type {import('./device.js').DeviceOption} */ (asked.get('device') ?? 'auto');
+
+/** To see what a smaller device would be told: ?wasm_memory=100000000, in bytes. */
+const LIMITS = ['wasm_memory', 'device_memory', 'quota', 'gpu_buffer']
+  .filter((name) => Number(asked.get(name)) > 0)
+  .map((name) => [name, Number(asked.get(name))]);
+
+/** Whoever clicks at once wants the model, not to wait for the device to be measured. */
+const UNDECIDED_MS = 300;
 
 /** Why a load was aborted that is to go on. */
 const PAUSED = Symbol('paused');
@@ -45,6 +56,7 @@ class Page extends PageElement {
     state: { state: true },
     entry: { state: true },
     plan: { state: true },
+    verdict: { state: true },
     dtype: { state: true },
     runs: { state: true },
     stored: { state: true },
@@ -60,6 +72,8 @@ class Page extends PageElement {
     this.entry = null;
     /** @type {Plan | null} */
     this.plan = null;
+    /** @type {import('./verdict.js').Verdict | null} */
+    this.verdict = null;
     this.dtype = '';
     this.runs = 0;
     /** How often what is stored may have changed. */
@@ -76,6 +90,7 @@ class Page extends PageElement {
     this.addEventListener('pl-stored', () => this.choose(this.dtype));
     this.addEventListener('pl-ran', () => {
       this.runs += 1;
+      this.checkPrediction();
     });
     this.addEventListener('pl-failure', (event) =>
       this.fail(/** @type {CustomEvent} */ (event).detail),
@@ -110,6 +125,7 @@ class Page extends PageElement {
     if (this.state.kind === 'ready') await this.state.model.dispose();
     this.entry = entry;
     this.plan = null;
+    this.verdict = null;
     this.state = { kind: 'choosing' };
     asked.set('model', id);
     history.replaceState(null, '', `?${asked}${location.hash}`);
@@ -123,10 +139,31 @@ class Page extends PageElement {
     this.dtype = dtype;
     try {
       const found = await plan(entry.id, { device: DEVICE, dtype });
-      if (entry === this.entry && dtype === this.dtype) this.plan = found;
+      if (entry !== this.entry || dtype !== this.dtype) return;
+      this.plan = found;
+      if (this.state.kind !== 'ready') await this.weigh(entry, dtype);
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /** @param {Entry} entry @param {string} dtype */
+  async weigh(entry, dtype) {
+    await new Promise((resolve) => setTimeout(resolve, UNDECIDED_MS));
+    const asIs = () =>
+      entry === this.entry &&
+      dtype === this.dtype &&
+      !['loading', 'ready'].includes(this.state.kind);
+    if (!asIs()) return;
+    const limits = Object.fromEntries(LIMITS);
+    const found = await weigh(entry.id, { device: DEVICE, dtype, limits });
+    if (asIs()) this.verdict = found;
+  }
+
+  /** Put what was measured beside what was predicted. */
+  checkPrediction() {
+    if (this.state.kind !== 'ready' || this.state.verdict === null) return;
+    keepPair(this.state.verdict, this.state.model.stats, this.state.at);
   }
 
   async load() {
@@ -146,6 +183,7 @@ class Page extends PageElement {
       // Asked for, not waited for: a browser that asks the visitor keeps the files either way.
       navigator.storage?.persist?.().then(() => this.refreshStored());
       const predicted = this.plan.total - this.plan.stored;
+      const { verdict } = this;
       const model = await load(this.entry.id, {
         device: DEVICE,
         dtype: this.dtype,
@@ -157,7 +195,8 @@ class Page extends PageElement {
       });
       loading = false;
       this.runs = 0;
-      this.state = { kind: 'ready', model, predicted };
+      this.state = { kind: 'ready', model, predicted, verdict, at: new Date().toISOString() };
+      this.checkPrediction();
       keepRuntimes(model.stats.files);
     } catch (error) {
       if (abort.signal.reason === PAUSED) this.state = { kind: 'paused' };
@@ -225,7 +264,9 @@ class Page extends PageElement {
           : html`
             <pl-model-picker .models=${this.models} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
-            <pl-model-card .model=${entry} .plan=${this.plan} dtype=${this.dtype} ?busy=${busy}
+            <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.verdict}
+                           .measured=${model === null ? {} : measuredFigures(model.stats)}
+                           dtype=${this.dtype} ?busy=${busy}
                            ?loaded=${model?.stats.dtype === this.dtype}
                            ?paused=${state.kind === 'paused'}></pl-model-card>`
       }
@@ -234,6 +275,7 @@ class Page extends PageElement {
       <pl-measurements .stats=${model?.stats ?? null} predicted=${state.kind === 'ready' ? state.predicted : 0}
                        runs=${this.runs}></pl-measurements>
       <pl-ledger-panel .stats=${model?.stats ?? null}></pl-ledger-panel>
+      <pl-pairs-panel revision=${this.runs + (model === null ? 0 : 1)}></pl-pairs-panel>
       <pl-stored-models .models=${this.models} revision=${this.stored} ?busy=${busy}></pl-stored-models>`;
   }
 

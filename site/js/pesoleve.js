@@ -1,6 +1,7 @@
-// The public module: catalog, weigh (to come), load. A page needs nothing else.
+// The public module: catalog, weigh, load. A page needs nothing else.
 //
-//   import { catalog, load } from './js/pesoleve.js';
+//   import { catalog, weigh, load } from './js/pesoleve.js';
+//   const { verdict, reasons } = await weigh('minilm-l6');       // no weight is fetched for it
 //   const model = await load('minilm-l6', { onProgress: console.log });
 //   const { vectors } = await model.run(['a sentence', 'another']);
 //   await model.dispose();
@@ -8,13 +9,13 @@
 //   const chat = await load('smollm2-135m-instruct');
 //   for await (const { text } of chat.generate([{ role: 'user', content: 'Hi!' }])) show(text);
 
-import { fetchCatalog, findModel } from './catalog.js';
-import { chooseDevice } from './device.js';
+import { fetchCatalog } from './catalog.js';
 import { PesoLeveError } from './errors.js';
-import { planDownload } from './plan.js';
 import { start } from './start.js';
 
 export { PesoLeveError } from './errors.js';
+export { pairs } from './pairs.js';
+export { plan, weigh } from './weigh.js';
 
 /**
  * @typedef {import('./catalog_types.js').Model} CatalogModel
@@ -77,20 +78,6 @@ export { PesoLeveError } from './errors.js';
  */
 export async function catalog({ url, signal } = {}) {
   return await fetchCatalog(url, signal);
-}
-
-/**
- * What a load would fetch here, before anything is fetched.
- *
- * @param {string} id
- * @param {Pick<LoadOptions, 'device' | 'dtype' | 'catalogUrl'>} [options]
- * @returns {Promise<import('./plan.js').DownloadPlan & {choice: DeviceChoice}>}
- * @throws {PesoLeveError}
- */
-export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
-  const model = await findModel(id, catalogUrl);
-  const choice = await chooseDevice(device, Object.keys(model.devices));
-  return { ...(await planDownload(model, dtype ?? model.default_dtype, choice)), choice };
 }
 
 /**

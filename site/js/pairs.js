@@ -1,0 +1,95 @@
+// What was predicted on this device and what was measured: kept here, shown, and sent nowhere.
+
+/**
+ * @typedef {'bytes' | 'download' | 'load' | 'first_token' | 'tokens_per_second' | 'memory'} FigureName
+ * @typedef {Partial<Record<FigureName, number>>} Figures
+ * @typedef {object} Pair
+ * @property {string} at when the load ended, ISO 8601
+ * @property {string} id @property {string} dtype @property {string} device @property {number} threads
+ * @property {number} network_bytes of the load's bytes, those that came over the network
+ * @property {Record<string, import('./verdict.js').Figure | null>} predicted
+ * @property {Figures} measured
+ */
+
+const KEY = 'pesoleve.pairs.1';
+const MOST = 50;
+
+/** @returns {Pair[]} oldest first */
+export function pairs() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? '[]');
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return []; // no storage here, or not ours in it: there is nothing to learn from
+  }
+}
+
+/**
+ * What a model's statistics measured of what `weigh` predicts.
+ *
+ * @param {import('./pesoleve.js').Stats} stats
+ * @returns {Figures}
+ */
+export function measuredFigures(stats) {
+  const answer = stats.generations[0];
+  const run = stats.runs[0];
+  /** @type {Figures} */
+  const figures = {
+    bytes: stats.bytes.total,
+    load: stats.seconds.total ?? 0,
+    memory: stats.memory.loading,
+  };
+  if (networkBytes(stats) > 0) figures.download = stats.seconds.download ?? 0;
+  if (answer !== undefined) {
+    figures.first_token = answer.seconds.first_token;
+    if (answer.generated_tokens > 1 && answer.seconds.decode > 0) {
+      figures.tokens_per_second = (answer.generated_tokens - 1) / answer.seconds.decode;
+    }
+  } else if (run !== undefined) figures.first_token = run.seconds / run.inputs;
+  return figures;
+}
+
+/** @param {import('./pesoleve.js').Stats} stats */
+function networkBytes(stats) {
+  return stats.files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/**
+ * Keep a prediction beside what came of it; called again for the same load, it replaces what was kept.
+ *
+ * @param {import('./verdict.js').Verdict} verdict
+ * @param {import('./pesoleve.js').Stats} stats
+ * @param {string} at the load's own time
+ */
+export function keepPair(verdict, stats, at) {
+  /** @type {Pair} */
+  const pair = {
+    at,
+    id: stats.id,
+    dtype: stats.dtype,
+    device: stats.device,
+    threads: stats.threads,
+    network_bytes: networkBytes(stats),
+    predicted: {
+      ...verdict.seconds,
+      bytes: verdict.bytes,
+      tokens_per_second: verdict.tokens_per_second,
+      memory: verdict.memory,
+    },
+    measured: measuredFigures(stats),
+  };
+  const kept = pairs().filter((known) => known.at !== at);
+  try {
+    localStorage.setItem(KEY, JSON.stringify([...kept, pair].slice(-MOST)));
+  } catch {
+    // This browser keeps nothing: the pair is on the page, and gone with it.
+  }
+}
+
+export function forgetPairs() {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // Nothing was kept.
+  }
+}

@@ -1,0 +1,86 @@
+// How fast this device multiplies: measured once, in a fifth of a second, on as many threads as a model
+// would have, and kept.
+
+import { threadCount } from './device.js';
+import { aborted } from './errors.js';
+
+/**
+ * @typedef {import('../worker/probe_worker.js').Rates} Rates
+ * @typedef {Rates & {threads: number}} Probe  the rates of all threads together
+ */
+
+const WORKER = new URL('../worker/probe_worker.js', import.meta.url);
+const VERSION = 1;
+
+/** More than a cache holds, where there is memory to spare; a phone is not made to find out. */
+const ROOMY = 24 * 2 ** 20;
+const SMALL = 6 * 2 ** 20;
+
+/** A probe that takes longer is given up: a prediction is not worth a frozen device. */
+const PATIENCE_MS = 5000;
+
+/** @type {Promise<Probe | null> | null} */
+let probing = null;
+
+/** @returns {Promise<Probe | null>} null where it cannot be measured; later calls get the same */
+export function probe() {
+  probing ??= kept() ?? measure();
+  return probing;
+}
+
+const key = () => `pesoleve.probe.${VERSION}.${threadCount()}`;
+
+/** @returns {Promise<Probe> | null} what an earlier visit measured, in this version of the browser */
+function kept() {
+  try {
+    const { agent, rates } = JSON.parse(localStorage.getItem(key()) ?? '{}');
+    return agent === navigator.userAgent ? Promise.resolve(rates) : null;
+  } catch {
+    return null; // no storage here, or not ours in it: it is measured again
+  }
+}
+
+/** @returns {Promise<Probe | null>} */
+async function measure() {
+  const threads = threadCount();
+  const roomy = /** @type {any} */ (navigator).deviceMemory >= 4;
+  const workers = Array.from({ length: threads }, () => new Worker(WORKER, { type: 'module' }));
+  const giveUp = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const ask = (/** @type {object} */ question) =>
+      Promise.all(workers.map((worker) => answer(worker, question, giveUp)));
+    await ask({ prepare: roomy ? ROOMY : SMALL });
+    const found = /** @type {Rates[]} */ (await ask({ measure: true }));
+    const sum = (/** @type {keyof Rates} */ rate) => found.reduce((all, one) => all + one[rate], 0);
+    const rates = {
+      compute: sum('compute'),
+      float32: sum('float32'),
+      int8: sum('int8'),
+      threads,
+    };
+    try {
+      localStorage.setItem(key(), JSON.stringify({ agent: navigator.userAgent, rates }));
+    } catch {
+      // Nothing is kept here: the next visit measures again.
+    }
+    return rates;
+  } catch {
+    return null; // no WebAssembly SIMD, or no patience: `weigh` says that it does not know
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
+}
+
+/** @param {Worker} worker @param {object} question @param {AbortSignal} giveUp @returns {Promise<unknown>} */
+function answer(worker, question, giveUp) {
+  return new Promise((resolve, reject) => {
+    giveUp.addEventListener('abort', () => reject(aborted()));
+    worker.onmessage = ({ data }) =>
+      data.error === undefined ? resolve(data) : reject(new Error(data.error));
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+    worker.postMessage(question);
+  });
+}

@@ -1,0 +1,241 @@
+// Will it run here? From sizes that were computed when the model was built, what this device cannot get
+// around, how fast it multiplies, and what was measured here before. Pure: nothing is asked or fetched.
+
+/**
+ * @typedef {{value: number, low: number, high: number, kind: 'predicted' | 'measured'}} Figure
+ *   `low` to `high` should hold nine measurements in ten
+ * @typedef {'yes' | 'tight' | 'no' | 'unknown'} Answer
+ * @typedef {'insecure_context' | 'no_simd' | 'wasm_memory' | 'gpu_buffer' | 'device_memory' | 'quota' |
+ *   'slow' | 'memory_unknown' | 'speed_unknown' | 'network_unknown' | 'one_thread'} ReasonCode
+ * @typedef {{code: ReasonCode, limit?: number, needed?: number}} Reason  in bytes; for `slow`, tokens/s
+ *
+ * @typedef {object} Verdict
+ * @property {Answer} verdict 'no' only where a hard limit says so
+ * @property {Reason[]} reasons what the verdict rests on, the gravest first
+ * @property {import('./device.js').Device} device
+ * @property {string} dtype
+ * @property {Figure} bytes to be fetched
+ * @property {{download: Figure | null, load: Figure | null, first_token: Figure | null}} seconds `load` is
+ *   from the click until it can be used, download and all; `first_token` of a prompt of PROMPT_TOKENS, or
+ *   for a model that only reads, the answer to a sentence
+ * @property {Figure | null} tokens_per_second null for a model that writes nothing
+ * @property {Figure} memory bytes of heaps and files at their most, while it loads
+ * @property {'high' | 'medium' | 'low'} confidence
+ *
+ * @typedef {object} Basis  what `judge` judges by
+ * @property {import('./catalog_types.js').Model} model
+ * @property {string} dtype
+ * @property {import('./device.js').DeviceChoice} choice
+ * @property {import('./plan.js').DownloadPlan} plan
+ * @property {import('./limits.js').Limits} limits
+ * @property {import('./probe.js').Probe | null} rates
+ * @property {import('./network.js').Rate | null} network
+ * @property {import('./pairs.js').Pair[]} pairs
+ */
+
+/** What `first_token` is predicted for: a short question in its chat template, and a sentence. */
+export const PROMPT_TOKENS = 40;
+export const SENTENCE_TOKENS = 16;
+
+/** Slower than most people read. */
+const SLOW = 5;
+
+/** What a renderer takes beside heaps and files: e2e/test_memory.py holds it. */
+const ENGINE_BYTES = 450e6;
+
+// Measured with every built model, on 1 and 2 threads: `python -m e2e.bench.judge`.
+
+/** A token's seconds, in those that its weights take to be read as the probe reads. */
+const READING = { file: 1.1, float32: 1.1, int8: 3.6, blocks: 1 };
+
+/** Seconds for a byte of the weights as they compute, to expand and to open a session. */
+const OPENING = { file: 6e-9, float32: 4.1e-9, int8: 2.7e-8, blocks: 1e-8 };
+const DECODING = 1.2e-8;
+
+/** Python and ONNX Runtime, and a first run, on the machine below. */
+const ENGINE_SECONDS = 2.2;
+const RUN_SECONDS = 0.01;
+const REFERENCE_COMPUTE = 6.5e9;
+
+/** How far off a figure may be: its interval is from `value / times` to `value * times`. */
+const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
+
+/** @param {Basis} basis @returns {Verdict} */
+export function judge(basis) {
+  const { model, dtype, choice, limits } = basis;
+  const candidates = choice.devices.map((device) => ({
+    device,
+    sizes: sizesOf(model, device, dtype),
+    hard: hardLimits(limits, device, sizesOf(model, device, dtype)),
+  }));
+  const found = candidates.find(({ hard }) => hard.length === 0) ?? candidates[0];
+  if (found === undefined) throw new Error(`${model.id} has no device`);
+  const { device, sizes, hard } = found;
+  const figures = predict(basis, device, sizes);
+  const soft = softLimits(basis, sizes, figures);
+  const unknown = unknowns(basis, sizes, figures);
+  /** @type {Answer} */
+  let verdict = 'yes';
+  if (hard.length > 0) verdict = 'no';
+  else if (soft.length > 0) verdict = 'tight';
+  else if (unknown.some(({ code }) => code === 'memory_unknown')) verdict = 'unknown';
+  const known = figures.seconds.load?.kind === 'measured';
+  const guess = basis.rates === null || limits.device_memory === null ? 'low' : 'medium';
+  const reasons = [...hard, ...soft, ...unknown];
+  if (choice.threads === 1) reasons.push({ code: 'one_thread' });
+  return { verdict, reasons, device, dtype, ...figures, confidence: known ? 'high' : guess };
+}
+
+/**
+ * @param {import('./catalog_types.js').Model} model @param {string} device @param {string} dtype
+ * @returns {import('./catalog_types.js').Sizes}
+ */
+function sizesOf(model, device, dtype) {
+  const sizes = model.devices[device]?.sizes[dtype];
+  if (sizes === undefined) throw new Error(`${model.id} has no sizes of ${dtype} on ${device}`);
+  return sizes;
+}
+
+/**
+ * @param {import('./limits.js').Limits} limits
+ * @param {string} device
+ * @param {import('./catalog_types.js').Sizes} sizes
+ * @returns {Reason[]} each of which alone makes it impossible
+ */
+export function hardLimits(limits, device, sizes) {
+  /** @type {Reason[]} */
+  const reasons = [];
+  if (!limits.secure) reasons.push({ code: 'insecure_context' });
+  if (device === 'webgpu') {
+    const buffer = limits.gpu_buffer ?? 0;
+    if (sizes.largest_tensor_bytes > buffer) {
+      reasons.push({ code: 'gpu_buffer', limit: buffer, needed: sizes.largest_tensor_bytes });
+    }
+    return reasons;
+  }
+  if (!limits.simd) reasons.push({ code: 'no_simd' });
+  if (sizes.memory_bytes > limits.wasm_memory) {
+    reasons.push({ code: 'wasm_memory', limit: limits.wasm_memory, needed: sizes.memory_bytes });
+  }
+  return reasons;
+}
+
+/**
+ * @param {Basis} basis
+ * @param {import('./catalog_types.js').Sizes} sizes
+ * @param {ReturnType<typeof predict>} figures
+ * @returns {Reason[]} what may make it fail, or a nuisance
+ */
+function softLimits({ limits, plan }, sizes, figures) {
+  /** @type {Reason[]} */
+  const reasons = [];
+  const needed = sizes.loading_bytes + ENGINE_BYTES;
+  // The system, and everything else that is open, wants its half.
+  if (limits.device_memory !== null && needed > limits.device_memory / 2) {
+    reasons.push({ code: 'device_memory', limit: limits.device_memory, needed });
+  }
+  if (limits.quota !== null && plan.model - plan.stored > limits.quota) {
+    reasons.push({ code: 'quota', limit: limits.quota, needed: plan.model });
+  }
+  const rate = figures.tokens_per_second?.value;
+  if (rate !== undefined && rate < SLOW) reasons.push({ code: 'slow', limit: SLOW, needed: rate });
+  return reasons;
+}
+
+/** No browser that runs at all has less than this for a page. */
+const ALWAYS_THERE = 1e9;
+
+/**
+ * @param {Basis} basis
+ * @param {import('./catalog_types.js').Sizes} sizes
+ * @param {ReturnType<typeof predict>} figures
+ * @returns {Reason[]}
+ */
+function unknowns({ limits, rates, network, plan }, sizes, figures) {
+  /** @type {Reason[]} */
+  const reasons = [];
+  if (limits.device_memory === null && sizes.loading_bytes + ENGINE_BYTES > ALWAYS_THERE) {
+    reasons.push({ code: 'memory_unknown', needed: sizes.loading_bytes + ENGINE_BYTES });
+  }
+  if (figures.seconds.first_token === null && rates === null) {
+    reasons.push({ code: 'speed_unknown' });
+  }
+  if (network === null && plan.total > plan.stored) reasons.push({ code: 'network_unknown' });
+  return reasons;
+}
+
+/**
+ * @param {Basis} basis
+ * @param {import('./device.js').Device} device
+ * @param {import('./catalog_types.js').Sizes} sizes
+ */
+function predict({ model, dtype, choice, plan, rates, network, pairs }, device, sizes) {
+  const layout = model.devices[device]?.layout ?? 'file';
+  const decoded = sizes.loading_bytes - sizes.memory_bytes;
+  const toFetch = plan.total - plan.stored;
+  const before = pairs.filter(
+    (pair) =>
+      pair.id === model.id &&
+      pair.dtype === dtype &&
+      pair.device === device &&
+      pair.threads === choice.threads,
+  );
+  const measured = (/** @type {import('./pairs.js').FigureName} */ name) => {
+    const values = before.map((pair) => pair.measured[name]).filter((value) => value !== undefined);
+    return values.length === 0 ? null : spread(values);
+  };
+  const download = network === null ? null : interval(toFetch, network);
+  const gpu = device === 'webgpu';
+  const writes = model.task === 'text_generation';
+  const speed = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
+  const opening = OPENING[layout] * sizes.read_bytes + DECODING * decoded;
+  const engine = ENGINE_SECONDS / speed;
+  const ready = Math.max(download?.value ?? 0, engine) + opening / speed;
+  const reading = rates === null || gpu ? null : READING[layout] * sizes.read_bytes;
+  const rate =
+    reading === null || rates === null ? null : layout === 'int8' ? rates.int8 : rates.float32;
+  const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
+  const first =
+    rates === null || gpu ? null : (tokens * sizes.multiply_adds) / rates.compute + RUN_SECONDS;
+  const warm = toFetch === 0;
+  return {
+    bytes: {
+      value: toFetch,
+      low: toFetch,
+      high: toFetch,
+      kind: /** @type {const} */ ('predicted'),
+    },
+    seconds: {
+      download: warm ? about(0, 1) : download,
+      // What is still to be fetched makes another load of it than what was measured.
+      load:
+        (warm ? measured('load') : null) ??
+        (download === null && !warm ? null : about(ready, WITHIN.load)),
+      first_token:
+        measured('first_token') ?? (first === null ? null : about(first, WITHIN.first_token)),
+    },
+    tokens_per_second: writes
+      ? (measured('tokens_per_second') ??
+        (rate === null || reading === null
+          ? null
+          : about(rate / reading, WITHIN.tokens_per_second)))
+      : null,
+    memory: measured('memory') ?? about(sizes.loading_bytes, WITHIN.memory),
+  };
+}
+
+/** @param {number} value @param {number} times @returns {Figure} */
+function about(value, times) {
+  return { value, low: value / times, high: value * times, kind: 'predicted' };
+}
+
+/** @param {number} bytes @param {import('./network.js').Rate} rate @returns {Figure} seconds */
+function interval(bytes, { value, low, high }) {
+  return { value: bytes / value, low: bytes / high, high: bytes / low, kind: 'predicted' };
+}
+
+/** @param {number[]} values oldest first @returns {Figure} */
+function spread(values) {
+  const value = values.at(-1) ?? 0;
+  return { value, low: Math.min(...values), high: Math.max(...values), kind: 'measured' };
+}

@@ -1,0 +1,63 @@
+// Before the click: what a load would fetch, and whether the model will run here.
+
+import { findModel } from './catalog.js';
+import { chooseDevice } from './device.js';
+import { readLimits } from './limits.js';
+import { networkRate } from './network.js';
+import { pairs } from './pairs.js';
+import { planDownload } from './plan.js';
+import { probe } from './probe.js';
+import { judge } from './verdict.js';
+
+/**
+ * @typedef {object} WeighOptions
+ * @property {import('./device.js').DeviceOption} [device]
+ * @property {string} [dtype] the catalog's default when absent
+ * @property {string} [catalogUrl]
+ * @property {Partial<import('./limits.js').Limits>} [limits] pretend that this device has these: what
+ *   would a smaller one be told?
+ */
+
+/**
+ * What a load would fetch here, before anything is fetched.
+ *
+ * @param {string} id
+ * @param {Pick<WeighOptions, 'device' | 'dtype' | 'catalogUrl'>} [options]
+ * @returns {Promise<import('./plan.js').DownloadPlan & {choice: import('./device.js').DeviceChoice}>}
+ * @throws {import('./errors.js').PesoLeveError}
+ */
+export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
+  const model = await findModel(id, catalogUrl);
+  const choice = await chooseDevice(device, Object.keys(model.devices));
+  return { ...(await planDownload(model, dtype ?? model.default_dtype, choice)), choice };
+}
+
+/**
+ * Whether a model will run here, how fast, and in how much memory, before any weight is fetched. The
+ * first call measures the device for less than half a second, in workers; later ones know.
+ *
+ * @param {string} id
+ * @param {WeighOptions} [options]
+ * @returns {Promise<import('./verdict.js').Verdict>}
+ * @throws {import('./errors.js').PesoLeveError}
+ */
+export async function weigh(id, { device = 'auto', dtype, catalogUrl, limits } = {}) {
+  const model = await findModel(id, catalogUrl);
+  const choice = await chooseDevice(device, Object.keys(model.devices));
+  const chosen = dtype ?? model.default_dtype;
+  const [planned, known, rates] = await Promise.all([
+    planDownload(model, chosen, choice),
+    readLimits(choice.devices.includes('webgpu'), limits),
+    probe(),
+  ]);
+  return judge({
+    model,
+    dtype: chosen,
+    choice,
+    plan: planned,
+    limits: known,
+    rates,
+    network: networkRate(),
+    pairs: pairs(),
+  });
+}
