@@ -15,6 +15,7 @@ from pesoleve_worker.catalog import (
     Pipeline,
     Quality,
     Shape,
+    Sizes,
     Source,
 )
 
@@ -27,7 +28,12 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
         *pack(b"graph", "graph", "fp32", model_id, packed),
         *pack(weights, "weights", "fp32", model_id, packed),
     ]
-    device = Device("file", {"session.disable_quant_qdq": "1"}, {"fp32": [file.path for file in files]})
+    device = Device(
+        "file",
+        {"session.disable_quant_qdq": "1"},
+        {"fp32": [file.path for file in files]},
+        {"fp32": Sizes(70_000_000, 71_000_000, 400, 64, 16, 0)},
+    )
     return Model(
         id=model_id,
         title={"en": "Sample", "pt-BR": "Amostra"},

@@ -109,7 +109,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         pipeline=pipeline,
         default_dtype=choose_default(recipe, measured, files),
         files=files,
-        devices={device: device_entry for device in ("wasm", "webgpu")},
+        devices=dict.fromkeys(("wasm", "webgpu"), device_entry),
         canary=Canary(
             recipe.canary.inputs,
             {name: result.canary for name, result in measured.items()},

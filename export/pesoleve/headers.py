@@ -1,8 +1,8 @@
 """What the headers of safetensors and GGUF files say: every tensor's shape and type, and no weights.
 
 A file may be on a disk or behind an HTTP address whose server answers ranges; only the header is read.
-Formats: https://huggingface.co/docs/safetensors and https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
-"""
+Formats: https://huggingface.co/docs/safetensors and
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_header(source: str) -> Header:
     """
     read = _remote(source) if "://" in source else _local(Path(source))
     try:
-        return _gguf(source, read) if read(0, 4) == b"GGUF" else _safetensors(source, read)
+        return _gguf(source, read) if read(0, 4) == b"GGUF" else _safetensors(read)
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise SourceError(
             f"{source} is no GGUF or safetensors file, or its header is damaged: {error}"
@@ -68,11 +68,13 @@ def _remote(address: str) -> Read:
     def read(first: int, count: int) -> bytes:
         asked = {"Range": f"bytes={first}-{first + count - 1}"}
         try:
-            with httpx.stream("GET", address, headers=asked, follow_redirects=True, timeout=30) as answer:
+            with httpx.stream(
+                "GET", address, headers=asked, follow_redirects=True, timeout=30
+            ) as answer:
                 if answer.status_code == httpx.codes.OK:
                     raise SourceError(
-                        f"{address} answers no ranges: its header would take the whole file. Download it, "
-                        f"and weigh the file."
+                        f"{address} answers no ranges: its header would take the whole file. "
+                        f"Download it, and weigh the file."
                     )
                 answer.raise_for_status()
                 return answer.read()
@@ -82,7 +84,7 @@ def _remote(address: str) -> Read:
     return read
 
 
-def _safetensors(source: str, read: Read) -> Header:
+def _safetensors(read: Read) -> Header:
     (length,) = struct.unpack("<Q", read(0, 8))
     if length > LARGEST_HEADER:
         raise ValueError(f"a header of {length} bytes")
@@ -119,7 +121,7 @@ class _Cursor:
 
     def take(self, count: int) -> bytes:
         while len(self._held) - self._at < count:
-            if len(self._held) > LARGEST_HEADER:
+            if max(len(self._held), count) > LARGEST_HEADER:
                 raise ValueError(f"a header of more than {LARGEST_HEADER} bytes")
             more = self._read(len(self._held), max(STEP, count))
             if not more:
@@ -180,7 +182,9 @@ def _gguf(source: str, read: Read) -> Header:
         stored += tensor.count // weights * size
         tensors.append(tensor)
     family = str(told.get("general.architecture", ""))
-    config = {name: told[f"{family}.{key}"] for key, name in GGUF_KEYS.items() if f"{family}.{key}" in told}
+    config = {
+        name: told[f"{family}.{key}"] for key, name in GGUF_KEYS.items() if f"{family}.{key}" in told
+    }
     table = next((tensor for tensor in tensors if tensor.kind == "embedding"), None)
     return Header(
         tensors,

@@ -10,11 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pesoleve_worker.catalog import Model, Quality
+from pesoleve_worker.weighing import Weighed
 
 from .check import Checked
 from .frontier import Point
 from .stages import Report
-from .weigh import Weighed
 
 
 def megabytes(count: int) -> str:

@@ -1,5 +1,5 @@
-"""What each dtype of a model will take on each device, for the catalog: ``pesoleve_worker.sizing`` asked
-of the tensors that were built."""
+"""What each dtype of a model will take on each device, for the catalog: ``pesoleve_worker.sizing``
+asked of the tensors that were built."""
 
 from __future__ import annotations
 

@@ -1,26 +1,22 @@
-"""What a model weighs, from its shape: a configuration, a file's header, or a count; no weight is read."""
+"""What a model weighs, from its shape: a configuration, a file's header, or a count; no weight is
+read."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from pesoleve_worker.architecture import TensorShape, tensors_of
-from pesoleve_worker.catalog import Parameters, Shape
+from pesoleve_worker import weighing
+from pesoleve_worker.architecture import ConfigError
+from pesoleve_worker.catalog import Shape
 from pesoleve_worker.formats import DTYPES
-from pesoleve_worker.sizing import (
-    Estimate,
-    count_parameters,
-    estimate,
-    published_shape,
-    weight_class,
-)
+from pesoleve_worker.sizing import Estimate, published_shape
+from pesoleve_worker.weighing import Weighed, weigh_tensors
 
 from .errors import BudgetError, SourceError
 from .headers import Header, read_header
@@ -30,22 +26,12 @@ STORED = "stored"
 """The name under which a file's own types are weighed beside ``DTYPES``."""
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-UNITS = {"": 1, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """``dtypes``: each with its bytes."""
-
-    parameters: Parameters
-    weight_class: str
-    dtypes: dict[str, Estimate]
-
-
 def weigh_source(source: str) -> Weighed:
-    """Weigh a directory, a ``config.json``, a ``.safetensors`` or ``.gguf`` file, each on a disk or at an
-    address, or a model of the Hugging Face Hub by its id.
+    """Weigh a directory, a ``config.json``, a ``.safetensors`` or ``.gguf`` file, each on a disk or at
+    an address, or a model of the Hugging Face Hub by its id.
 
     Raises:
         SourceError: when it is not there, cannot be read, or its family or a key is unknown or missing.
@@ -63,14 +49,15 @@ def weigh_source(source: str) -> Weighed:
 
 
 def weigh_count(text: str) -> Weighed:
-    """Weigh ``2B`` or ``22.7M`` parameters, all in the blocks of matrices.
+    """Weigh ``2B`` or ``22.7M`` parameters.
 
     Raises:
         SourceError: when ``text`` is no count.
     """
-    count = round(_quantity(text, UNITS, "a count of parameters, like 2B or 22.7M"))
-    one = TensorShape("weights", "matrix", (-(-count // 256), 256))
-    return Weighed(Parameters(count, count, 0), weight_class(count), estimate([one], None))
+    try:
+        return weighing.weigh_count(text)
+    except ConfigError as error:
+        raise SourceError(str(error)) from error
 
 
 def only(weighed: Weighed, dtypes: Sequence[str]) -> Weighed:
@@ -87,15 +74,15 @@ def only(weighed: Weighed, dtypes: Sequence[str]) -> Weighed:
 
 
 def within(weighed: Weighed, budget: str | None, memory: str | None) -> list[str]:
-    """Return the dtypes that travel in at most ``budget`` and open in at most ``memory``, like ``20MB``.
+    """Return the dtypes that travel in at most ``budget`` and open in at most ``memory``, like
+    ``20MB``.
 
     Raises:
         SourceError: when one is no number of bytes.
         BudgetError: when there is none.
     """
-    wanted = "a number of bytes, like 20MB"
-    most_wire = float("inf") if budget is None else _quantity(budget, BYTES, wanted)
-    most_memory = float("inf") if memory is None else _quantity(memory, BYTES, wanted)
+    most_wire = float("inf") if budget is None else _bytes(budget)
+    most_memory = float("inf") if memory is None else _bytes(memory)
     found = [
         dtype
         for dtype, size in weighed.dtypes.items()
@@ -107,24 +94,20 @@ def within(weighed: Weighed, budget: str | None, memory: str | None) -> list[str
         asked = [*([] if budget is None else [f"{budget} on the wire"]),
                  *([] if memory is None else [f"{memory} of memory"])]  # fmt: skip
         raise BudgetError(
-            f"no dtype fits {' and '.join(asked)}: the smallest travels in {wire:,.1f} MB, and the least "
-            f"memory is {least:,.1f} MB"
+            f"no dtype fits {' and '.join(asked)}: the smallest travels in {wire:,.1f} MB, and the "
+            f"least memory is {least:,.1f} MB"
         )
     return found
 
 
 def _weigh_config(source: str, config: dict[str, Any]) -> Weighed:
-    config = config.get("text_config", config)  # Gemma 3 with eyes: the model that writes is in it
     try:
-        tensors, shape = tensors_of(config), published_shape(config)
-    except ValueError as error:
+        return weighing.weigh_config(config)
+    except ConfigError as error:
         raise SourceError(f"{source}: {error}") from error
-    parameters = count_parameters(tensors)
-    return Weighed(parameters, weight_class(parameters.total), estimate(tensors, shape))
 
 
 def _weigh_header(source: str, header: Header) -> Weighed:
-    parameters = count_parameters(header.tensors)
     beside = Path(source).with_name(CONFIG)
     config = header.config or (_read_json(beside) if beside.is_file() else {})
     shape: Shape | None
@@ -132,7 +115,8 @@ def _weigh_header(source: str, header: Header) -> Weighed:
         shape = published_shape(config)
     except ValueError:
         shape = None  # the file alone does not tell: the KV cache stays unknown
-    dtypes = estimate(header.tensors, shape)
+    weighed = weigh_tensors(header.tensors, shape)
+    dtypes = weighed.dtypes
     likely = dtypes["q8_0"]
     stored = header.stored_bytes
     # What is left of an unknown mixture of types after zstd is anywhere between those of all types.
@@ -142,7 +126,7 @@ def _weigh_header(source: str, header: Header) -> Weighed:
         stored, (round(least * stored), round(most * stored)), stored,
         likely.memory_bytes, likely.kv_bytes_per_token,
     )  # fmt: skip
-    return Weighed(parameters, weight_class(parameters.total), dtypes)
+    return weighed
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -150,8 +134,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         return _json_object(str(path), path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(
-            f"{path} cannot be read: give a directory, a config.json, a .safetensors or .gguf file, or a "
-            f"model's id on the Hugging Face Hub"
+            f"{path} cannot be read: give a directory, a config.json, a .safetensors or .gguf file, or "
+            f"a model's id on the Hugging Face Hub"
         ) from error
 
 
@@ -180,13 +164,13 @@ def _from_hub(repo: str) -> Path:
         return Path(hf_hub_download(repo, CONFIG))
     except (OSError, ValueError) as error:  # the hub's errors are these two
         raise SourceError(
-            f"{repo} is no file here, and its config.json is not on the hub, or the hub cannot be reached: "
-            f"{str(error).splitlines()[0]}"
+            f"{repo} is no file here, and its config.json is not on the hub, or the hub cannot be "
+            f"reached: {str(error).splitlines()[0]}"
         ) from error
 
 
-def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*([a-z]*)\s*", text, re.IGNORECASE)
-    if match is None or match.group(2).upper() not in units:
-        raise SourceError(f"{text!r} is not {wanted}")
-    return float(match.group(1)) * units[match.group(2).upper()]
+def _bytes(text: str) -> float:
+    try:
+        return weighing.read_quantity(text, BYTES)
+    except ConfigError as error:
+        raise SourceError(f"{text!r} is not a number of bytes, like 20MB") from error

@@ -13,6 +13,10 @@ from typing import Any
 
 Config = Mapping[str, Any]
 
+LARGEST_COUNT = 10**9
+"""No width, vocabulary or number of layers is larger; what a stranger pastes may be."""
+MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class TensorShape:
@@ -29,8 +33,23 @@ class TensorShape:
         return prod(self.shape)
 
 
-class UnknownFamily(ValueError):
-    """No formula for this ``model_type``."""
+CONFIG_PROBLEMS = {
+    "not_json": "it is not a JSON object: {detail}",
+    "not_a_count": "{detail!r} is not a count of parameters, like 2B or 22.7M",
+    "unknown_family": "no formula for {detail!r}; there are formulas for {known}",
+    "no_family": "config.json has no model_type",
+    "lacks_key": "config.json lacks {detail}",
+    "not_countable": "{detail} in config.json should be a count",
+}
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be weighed; ``code`` is a key of ``CONFIG_PROBLEMS``."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(CONFIG_PROBLEMS[code].format(detail=detail, known=", ".join(FAMILIES)))
 
 
 class _Reader:
@@ -43,10 +62,16 @@ class _Reader:
         value = self.config.get(key)
         value = default if value is None else value
         if value is None:
-            raise ValueError(f"config.json lacks {key}")
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"{key} in config.json should be a count, not {value!r}")
+            raise ConfigError("lacks_key", key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < LARGEST_COUNT:
+            raise ConfigError("not_countable", key)
         return value
+
+    def layers(self, key: str, default: int | None = None) -> int:
+        depth = self.count(key, default)
+        if depth > MOST_LAYERS:
+            raise ConfigError("not_countable", key)
+        return depth
 
     def flag(self, key: str, default: bool) -> bool:
         value = self.config.get(key)
@@ -101,7 +126,7 @@ def _decoder(family: _Decoder) -> Callable[[Config], Iterator[TensorShape]]:
         out_bias = said and family.qkv_bias is None
         mlp_bias = read.flag("mlp_bias", False)
         yield _table("model.embed_tokens", vocabulary, hidden)
-        for layer in range(read.count("num_hidden_layers")):
+        for layer in range(read.layers("num_hidden_layers")):
             at = f"model.layers.{layer}"
             if family.fused:
                 width = (heads + 2 * kv_heads) * size
@@ -134,7 +159,7 @@ def _gpt2(config: Config) -> Iterator[TensorShape]:
     inner = read.count("n_inner", 4 * hidden)
     yield _table("transformer.wte", vocabulary, hidden)
     yield _table("transformer.wpe", read.count("n_positions", 1024), hidden)
-    for layer in range(read.count("n_layer")):
+    for layer in range(read.layers("n_layer")):
         at = f"transformer.h.{layer}"
         yield from _vectors(f"{at}.ln_1", hidden)
         yield from _matrix(f"{at}.attn.c_attn", 3 * hidden, hidden, True)
@@ -162,7 +187,7 @@ def _bert(config: Config) -> Iterator[TensorShape]:
     yield _table("embeddings.position", read.count("max_position_embeddings"), hidden)
     yield _table("embeddings.token_type", read.count("type_vocab_size", 2), hidden)
     yield from _vectors("embeddings.LayerNorm", hidden)
-    for layer in range(read.count("num_hidden_layers")):
+    for layer in range(read.layers("num_hidden_layers")):
         yield from _encoder_layer(f"encoder.layer.{layer}", hidden, inner)
     yield from _matrix("pooler.dense", hidden, hidden, True)
 
@@ -173,7 +198,7 @@ def _distilbert(config: Config) -> Iterator[TensorShape]:
     yield _table("embeddings.word", read.count("vocab_size"), hidden)
     yield _table("embeddings.position", read.count("max_position_embeddings"), hidden)
     yield from _vectors("embeddings.LayerNorm", hidden)
-    for layer in range(read.count("n_layers")):
+    for layer in range(read.layers("n_layers")):
         yield from _encoder_layer(f"transformer.layer.{layer}", hidden, inner)
 
 
@@ -186,7 +211,7 @@ def _albert(config: Config) -> Iterator[TensorShape]:
     yield _table("embeddings.token_type", read.count("type_vocab_size", 2), narrow)
     yield from _vectors("embeddings.LayerNorm", narrow)
     yield from _matrix("encoder.embedding_hidden_mapping_in", hidden, narrow, True)
-    groups, layers = read.count("num_hidden_groups", 1), read.count("inner_group_num", 1)
+    groups, layers = read.layers("num_hidden_groups", 1), read.layers("inner_group_num", 1)
     for layer in range(groups * layers):
         yield from _encoder_layer(f"encoder.layer.{layer}", hidden, read.count("intermediate_size"))
     yield from _matrix("pooler", hidden, hidden, True)
@@ -199,8 +224,8 @@ def _t5(config: Config) -> Iterator[TensorShape]:
     width = heads * read.count("d_kv")
     gated = str(config.get("feed_forward_proj", "relu")).startswith("gated")
     yield _table("shared", vocabulary, hidden)
-    layers = read.count("num_layers")
-    stacks = {"encoder": layers, "decoder": read.count("num_decoder_layers", layers)}
+    layers = read.layers("num_layers")
+    stacks = {"encoder": layers, "decoder": read.layers("num_decoder_layers", layers)}
     for stack, depth in stacks.items():
         attentions = ("self",) if stack == "encoder" else ("self", "cross")
         for layer in range(depth):
@@ -247,12 +272,11 @@ def tensors_of(config: Config) -> list[TensorShape]:
     Encoders are counted with their pooler and without a head, decoders and T5 with their head.
 
     Raises:
-        UnknownFamily: where ``model_type`` has no formula here.
-        ValueError: naming the key that is missing or is no count.
+        ConfigError: where ``model_type`` has no formula here, or a key is missing or is no count.
     """
     family = config.get("model_type")
     if not isinstance(family, str):
-        raise UnknownFamily("config.json has no model_type")
+        raise ConfigError("no_family")
     if family not in FAMILIES:
-        raise UnknownFamily(f"no formula for {family!r}; there are formulas for {', '.join(FAMILIES)}")
+        raise ConfigError("unknown_family", family[:40])
     return list(FAMILIES[family](config))

@@ -127,9 +127,9 @@ class File:
 class Sizes:
     """What one dtype takes on one device, in bytes, predicted from its shape (``sizing.py``).
 
-    ``memory_bytes``: WebAssembly heaps with the model open and no context; ``loading_bytes``: they and its
-    files at their most while it loads. ``read_bytes`` of weights, and ``multiply_adds``, are a token's.
-    """
+    ``memory_bytes``: WebAssembly heaps with the model open and no context; ``loading_bytes``: they and
+    its files at their most while it loads. ``read_bytes`` of weights, and ``multiply_adds``, are a
+    token's."""
 
     memory_bytes: int
     loading_bytes: int

@@ -55,8 +55,8 @@ widened from bf16 has two bytes of zeros in four, which is where the least comes
 
 
 def tensor_bytes(tensor: TensorShape, kind: str) -> int:
-    """Return the bytes of one tensor in one of ``BLOCKS``. Where its rows are no whole number of blocks it
-    is fp16, as llama.cpp leaves it."""
+    """Return the bytes of one tensor in one of ``BLOCKS``. Where its rows are no whole number of blocks
+    it is fp16, as llama.cpp leaves it."""
     form = BLOCKS[kind]
     if tensor.shape[-1] % form.weights:
         form = BLOCKS["F16"]
@@ -122,9 +122,9 @@ def layout_bytes(
 ) -> int:
     """Return the bytes of the weights as they compute; vectors stay fp32.
 
-    ``float32``: four a weight. ``int8``: one, with a scale and a zero an output. ``blocks``: MatMulNBits
-    with fp32 scales, packed zero points, and minimums where ``planes`` has them; 4 bits in blocks of 32
-    where it is None. A matrix that ``planes`` leaves out travelled in fp32, and stays so.
+    ``float32``: four a weight. ``int8``: one, with a scale and a zero an output. ``blocks``:
+    MatMulNBits with fp32 scales, packed zero points, and minimums where ``planes`` has them; 4 bits in
+    blocks of 32 where it is None. A matrix that ``planes`` leaves out travelled in fp32, and stays so.
     """
     total = 0
     for tensor in (t for t in tensors if t.tied_to is None):
@@ -143,8 +143,8 @@ def layout_bytes(
 
 
 def folded_bytes(tensors: Iterable[TensorShape], bits: int, block: int) -> int:
-    """Return the bytes of an encoder's weights when its session is open: matrices folded to fp32, tables
-    as ``qdq_bytes`` has them."""
+    """Return the bytes of an encoder's weights when its session is open: matrices folded to fp32,
+    tables as ``qdq_bytes`` has them."""
     stored = [tensor for tensor in tensors if tensor.tied_to is None]
     tables = [tensor for tensor in stored if tensor.kind == "embedding"]
     others = sum(4 * tensor.count for tensor in stored if tensor.kind != "embedding")

@@ -77,8 +77,6 @@ def count_parameters(tensors: Iterable[TensorShape]) -> Parameters:
     return Parameters(total=stored, stored=stored, embedding=embedding)
 
 
-
-
 DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "gemma": {"head_dim": 256, "max_position_embeddings": 8192},
     "gemma2": {"head_dim": 256, "max_position_embeddings": 8192},
@@ -131,12 +129,12 @@ RUNTIME_HEAP = 38_000_000
 
 HEAP_FACTOR = {"file": 1.02, "float32": 1.59, "int8": 1.15, "blocks": 1.0}
 """ONNX Runtime's heap beside the weights in it: it holds a packed copy of some matrices while it opens
-a session, and a WebAssembly heap grows by a fifth at a time and never shrinks. Measured with SmolLM2 and
-MiniLM (``python -m e2e.bench.judge``)."""
+a session, and a WebAssembly heap grows by a fifth at a time and never shrinks. Measured with SmolLM2
+and MiniLM (``python -m e2e.bench.judge``)."""
 
 
 def model_sizes(
-    tensors: Sequence[TensorShape], shape: Shape, layout: str, resident: int, decoded: int
+    tensors: Sequence[TensorShape], shape: Shape | None, layout: str, resident: int, decoded: int
 ) -> Sizes:
     """Return what a model takes on a device whose weights become ``layout``.
 
@@ -155,7 +153,7 @@ def model_sizes(
         largest_tensor_bytes=max((_compute_bytes(t, layout) for t in tensors), default=0),
         read_bytes=read,
         multiply_adds=multiply_adds_per_token(tensors),
-        kv_bytes_per_token=kv_bytes_per_token(shape),
+        kv_bytes_per_token=0 if shape is None else kv_bytes_per_token(shape),
     )
 
 
@@ -165,32 +163,42 @@ def _compute_bytes(tensor: TensorShape, layout: str) -> int:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One dtype of any model. ``wire_range``: the least and the most that zstd may leave."""
+    """One dtype of any model. ``wire_range``: the least and the most that zstd may leave.
+
+    ``kv_bytes_per_token`` is None where the shape is not known.
+    """
 
     wire_bytes: int
     wire_range: tuple[int, int]
     decoded_bytes: int
     memory_bytes: int
     kv_bytes_per_token: int | None
-    """None where the shape is not known."""
 
 
 def estimate(tensors: Sequence[TensorShape], shape: Shape | None) -> dict[str, Estimate]:
     """Estimate every dtype of ``DTYPES``: weights only, as the graph and the tokenizer are about a
-    hundredth of them.
-
-    ``memory_bytes`` is with the model open on WASM, without a context: in 8 bits for a decoder that
-    travels in blocks (``wasm_small``), else in fp32, which is what an encoder's blocks are folded to.
-    """
+    hundredth of them. ``memory_bytes`` is where it takes least (``device_sizes``)."""
     found = {}
-    whole = [tensor for tensor in tensors if tensor.tied_to is None]
-    encoder = shape is not None and shape.family in ENCODERS
     for dtype, form in DTYPES.items():
-        decoded = weight_bytes(whole, dtype)
-        layout = "float32" if encoder or dtype in ("fp32", "fp16") else "int8"
-        factor = HEAP_FACTOR["file" if encoder else layout]
-        memory = PYTHON_HEAP + RUNTIME_HEAP + round(layout_bytes(whole, layout) * factor)
+        decoded = weight_bytes(tensors, dtype)
         least, likely, most = (round(share * decoded) for share in form.zstd)
+        memory = min(size.memory_bytes for size in device_sizes(tensors, shape, dtype).values())
         kv = None if shape is None else kv_bytes_per_token(shape)
         found[dtype] = Estimate(likely, (least, most), decoded, memory, kv)
     return found
+
+
+def device_sizes(tensors: Sequence[TensorShape], shape: Shape | None, dtype: str) -> dict[str, Sizes]:
+    """Return what ``dtype`` takes on WASM, and in little memory where it may: a decoder that travels in
+    blocks can compute in 8 bits; all else computes in fp32."""
+    encoder = shape is not None and shape.family in ENCODERS
+    layouts = {"wasm": "float32"}
+    if not encoder and dtype not in ("fp32", "fp16"):
+        layouts["wasm_small"] = "int8"
+    decoded = weight_bytes(tensors, dtype)
+    return {
+        device: model_sizes(
+            tensors, shape, "file" if encoder else layout, layout_bytes(tensors, layout), decoded
+        )
+        for device, layout in layouts.items()
+    }

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pesoleve.cli import app
 from pesoleve.errors import BudgetError, SourceError
-from pesoleve.weigh import weigh_config, weigh_count, within
+from pesoleve.weigh import only, weigh_count, weigh_source, within
 
 GEMMA_2B = {
     "model_type": "gemma", "vocab_size": 256000, "hidden_size": 2048, "intermediate_size": 16384,
@@ -21,7 +21,7 @@ SMOLLM2 = {
 }  # fmt: skip
 MINILM = {
     "model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "intermediate_size": 1536,
-    "num_hidden_layers": 6, "max_position_embeddings": 512,
+    "num_hidden_layers": 6, "num_attention_heads": 12, "max_position_embeddings": 512,
 }  # fmt: skip
 NORMS_BYTES = (2 * 30 + 1) * 576 * 4
 
@@ -32,39 +32,52 @@ def config_file(folder: Path, config: object) -> Path:
     return path
 
 
+def decoded(config: Path) -> dict[str, int]:
+    return {dtype: size.decoded_bytes for dtype, size in weigh_source(str(config)).dtypes.items()}
+
+
 def test_gemma_2b_is_not_2_gb(tmp_path: Path) -> None:
-    weighed = weigh_config(config_file(tmp_path, GEMMA_2B))
+    weighed = weigh_source(str(config_file(tmp_path, GEMMA_2B)))
     assert weighed.parameters.total == 2_506_172_416
     assert weighed.parameters.embedding == 524_288_000
     assert weighed.weight_class == "heavy"
-    assert weighed.weights["fp32"] == 4 * 2_506_172_416
-    assert 1.5e9 < weighed.weights["q4_0"] < 1.8e9
+    assert weighed.dtypes["fp32"].decoded_bytes == 4 * 2_506_172_416
+    assert 1.5e9 < weighed.dtypes["q4_0"].decoded_bytes < 1.8e9
+    assert weighed.dtypes["fp16"].memory_bytes > 2**32  # it computes in fp32: wasm32 cannot hold it
+    assert weighed.dtypes["q4_0"].memory_bytes < 2**32
+    assert weighed.dtypes["q4_0"].kv_bytes_per_token == 2 * 18 * 1 * 256 * 4
 
 
 def test_smollm2_weighs_what_its_gguf_holds(tmp_path: Path) -> None:
-    """Its own Q4_1 GGUF: the table in Q8_0, norms in fp32. The built planes add a header of 16 kB."""
-    weights = weigh_config(config_file(tmp_path, SMOLLM2)).weights["q4_1"]
+    """Its own Q4_1 GGUF: the table in Q8_0, norms in fp32."""
     table, matrices = 28_311_552, 134_515_008 - 28_311_552 - NORMS_BYTES // 4
+    weights = decoded(config_file(tmp_path, SMOLLM2))["q4_1"]
     assert weights == table * 34 // 32 + matrices * 20 // 32 + NORMS_BYTES
-    assert weights == pytest.approx(96_654_648, rel=0.005)
-
-
-def test_minilm_weighs_what_was_built_without_its_pooler(tmp_path: Path) -> None:
-    weighed = weigh_config(config_file(tmp_path, MINILM))
-    pooler = 384 * 384 + 384
-    assert weighed.parameters.total == 22_713_216
-    assert weighed.weights["fp32"] - 4 * pooler == pytest.approx(90_261_504, rel=0.005)
 
 
 def test_a_directory_and_a_nested_configuration(tmp_path: Path) -> None:
     config_file(tmp_path, {"model_type": "gemma3", "text_config": GEMMA_2B})
-    assert weigh_config(tmp_path).parameters.total == 2_506_172_416
+    assert weigh_source(str(tmp_path)).parameters.total == 2_506_172_416
 
 
 def test_what_does_not_fill_blocks_stays_fp16(tmp_path: Path) -> None:
-    odd = MINILM | {"hidden_size": 100, "num_hidden_layers": 0}
-    weights = weigh_config(config_file(tmp_path, odd)).weights
-    assert weights["q4_0"] == (30522 + 512 + 2) * 100 * 2 + 100 * 100 * 2 + 300 * 4
+    odd = MINILM | {"hidden_size": 100, "num_hidden_layers": 1, "intermediate_size": 100}
+    odd["num_attention_heads"] = 4
+    matrices, vectors = 6 * 100 * 100 + 100 * 100, 100 * (2 + 4 + 2 + 1 + 1 + 2 + 1)
+    weights = decoded(config_file(tmp_path, odd))["q4_0"]
+    assert weights == 2 * ((30522 + 512 + 2) * 100 + matrices) + 4 * vectors
+
+
+def test_an_encoder_keeps_no_keys_and_values_and_computes_in_fp32(tmp_path: Path) -> None:
+    dtypes = weigh_source(str(config_file(tmp_path, MINILM))).dtypes
+    assert {size.kv_bytes_per_token for size in dtypes.values()} == {0}
+    assert len({size.memory_bytes for size in dtypes.values()}) == 1
+
+
+def test_what_zstd_leaves_is_a_range(tmp_path: Path) -> None:
+    for size in weigh_source(str(config_file(tmp_path, SMOLLM2))).dtypes.values():
+        least, most = size.wire_range
+        assert least < size.wire_bytes < most < size.decoded_bytes
 
 
 @pytest.mark.parametrize(
@@ -73,10 +86,11 @@ def test_what_does_not_fill_blocks_stays_fp16(tmp_path: Path) -> None:
 def test_a_count(text: str, count: float) -> None:
     weighed = weigh_count(text)
     assert weighed.parameters.total == round(count)
-    assert weighed.weights["fp16"] == 2 * round(count)
+    assert weighed.dtypes["fp16"].decoded_bytes == pytest.approx(2 * count, abs=512)
+    assert weighed.dtypes["fp16"].kv_bytes_per_token is None
 
 
-@pytest.mark.parametrize("text", ["", "many", "2X", "-2B", "2B3"])
+@pytest.mark.parametrize("text", ["", "many", "2X", "-2B", "2B3", "9e99", "٣B"])
 def test_what_is_no_count_is_named(text: str) -> None:
     with pytest.raises(SourceError, match="is not a count of parameters, like 2B"):
         weigh_count(text)
@@ -84,12 +98,22 @@ def test_what_is_no_count_is_named(text: str) -> None:
 
 def test_a_budget_says_what_fits() -> None:
     weighed = weigh_count("10M")
-    assert within(weighed, "20MB") == ["fp16", "q8_0", "q4_1", "q4_0"]
-    assert within(weighed, "6 mb") == ["q4_0"]
-    with pytest.raises(BudgetError, match=r"no dtype fits 5MB: the smallest, q4_0, takes 5\.6 MB"):
-        within(weighed, "5MB")
+    assert within(weighed, "20MB", None) == ["fp16", "q8_0", "q4_1", "q4_0"]
+    assert within(weighed, "5.3 mb", None) == ["q4_0"]
+    assert within(weighed, None, "1GB") == list(weighed.dtypes)
+    assert within(weighed, "20MB", "100MB") == ["q8_0", "q4_1", "q4_0"]
+    says = r"no dtype fits 5MB on the wire and 70MB of memory: .* in 5\.2 MB, .* memory is 81\.2 MB"
+    with pytest.raises(BudgetError, match=says):
+        within(weighed, "5MB", "70MB")
     with pytest.raises(SourceError, match="'much' is not a number of bytes"):
-        within(weighed, "much")
+        within(weighed, "much", None)
+
+
+def test_only_what_was_asked_for() -> None:
+    weighed = weigh_count("10M")
+    assert list(only(weighed, ["q4_1"]).dtypes) == ["q4_1"]
+    with pytest.raises(SourceError, match="'q3' is no dtype; there are: fp32"):
+        only(weighed, ["q3"])
 
 
 @pytest.mark.parametrize(
@@ -104,12 +128,29 @@ def test_a_budget_says_what_fits() -> None:
 def test_a_bad_configuration_says_what_is_wrong(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(SourceError, match=says):
-        weigh_config(tmp_path)
+        weigh_source(str(tmp_path))
 
 
 def test_no_configuration(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"config\.json cannot be read: give a directory or"):
-        weigh_config(tmp_path)
+    with pytest.raises(SourceError, match=r"config\.json cannot be read: give a directory"):
+        weigh_source(str(tmp_path))
+    with pytest.raises(SourceError, match=r"nothing cannot be read: give a directory"):
+        weigh_source("nothing")
+
+
+def test_a_model_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the hub's own cache, which is all that can be had where no hub is reached."""
+    folder = tmp_path / "models--google--gemma-2b"
+    config_file_at = folder / "snapshots" / ("a" * 40)
+    config_file_at.mkdir(parents=True)
+    config_file(config_file_at, GEMMA_2B)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert weigh_source("google/gemma-2b").parameters.total == 2_506_172_416
+    with pytest.raises(SourceError, match="nobody/nothing is no file here, and its config"):
+        weigh_source("nobody/nothing")
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -118,12 +159,20 @@ def test_the_command(tmp_path: Path) -> None:
     shown = run(app, ["weigh", path, "--budget", "2GB"])
     assert shown.exit_code == 0
     assert "heavyweight: 2,506.2 M parameters" in shown.stdout
-    assert "10,024.69 MB" in shown.stdout
+    assert "10,025" in shown.stdout
+    assert "WASM addresses 4,295 MB, so it cannot open: fp32, fp16" in shown.stdout
     told = json.loads(run(app, ["weigh", "--params", "2B", "--budget", "2GB", "--json"]).stdout)
-    assert told["weights"]["q4_1"] == 1_250_000_000
-    assert told["within_budget"] == ["q4_1", "q4_0"]
+    assert set(told["parameters"]) == {"total", "stored", "embedding"}
+    assert told["weight_class"] == "heavy"
+    assert told["dtypes"]["q4_1"]["decoded_bytes"] == 1_250_000_000
+    wanted = {"wire_bytes", "decoded_bytes", "memory_bytes", "kv_bytes_per_token"}
+    assert all(wanted <= set(size) for size in told["dtypes"].values())
+    assert told["within_budget"] == ["q8_0", "q4_1", "q4_0"]
+    one = json.loads(run(app, ["weigh", path, "--dtype", "q4_0", "--json"]).stdout)
+    assert list(one["dtypes"]) == ["q4_0"]
     assert isinstance(run(app, ["weigh", path, "--budget", "20MB"]).exception, BudgetError)
+    assert isinstance(run(app, ["weigh", path, "--memory", "1GB"]).exception, BudgetError)
     for words in ([], [path, "--params", "2B"]):
         refused = run(app, ["weigh", *words])
         assert refused.exit_code == 2
-        assert "either a config.json or --params" in refused.output
+        assert "either a source or --params" in refused.output

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from pesoleve_worker.architecture import FAMILIES, UnknownFamily, tensors_of
+from pesoleve_worker.architecture import FAMILIES, ConfigError, tensors_of
 
 TINY_DECODER = {
     "vocab_size": 91,
@@ -112,15 +112,19 @@ def test_every_family_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "error", "says"),
+    ("config", "code", "says"),
     [
-        ({}, UnknownFamily, "no model_type"),
-        ({"model_type": "rwkv"}, UnknownFamily, "no formula for 'rwkv'; there are formulas for llama"),
-        ({"model_type": "bert", "hidden_size": 4}, ValueError, "lacks intermediate_size"),
-        ({"model_type": "t5", **TINY_T5, "d_kv": "many"}, ValueError, "d_kv .* a count, not 'many'"),
-        ({"model_type": "gpt2", "vocab_size": True}, ValueError, "vocab_size .* not True"),
+        ({}, "no_family", "no model_type"),
+        ({"model_type": "rwkv"}, "unknown_family", "no formula for 'rwkv'; there are .* llama"),
+        ({"model_type": "bert", "hidden_size": 4}, "lacks_key", "lacks intermediate_size"),
+        ({"model_type": "t5", **TINY_T5, "d_kv": "many"}, "not_countable", "d_kv .* be a count"),
+        ({"model_type": "gpt2", "vocab_size": True}, "not_countable", "vocab_size"),
+        ({"model_type": "gpt2", "vocab_size": 0}, "not_countable", "vocab_size"),
+        ({"model_type": "bert", **TINY_ENCODER, "num_hidden_layers": 10**8}, "not_countable",
+         "num_hidden_layers"),
     ],
-)
-def test_what_is_lacking_is_named(config: dict[str, Any], error: type[Exception], says: str) -> None:
-    with pytest.raises(error, match=says):
+)  # fmt: skip
+def test_what_is_lacking_is_named(config: dict[str, Any], code: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as raised:
         tensors_of(config)
+    assert raised.value.code == code

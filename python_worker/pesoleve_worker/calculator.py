@@ -1,0 +1,60 @@
+"""What the page's calculator asks: a pasted configuration or a count, weighed. JSON in, JSON out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from .architecture import ConfigError, TensorShape, tensors_of
+from .catalog import Shape
+from .sizing import device_sizes, published_shape
+from .weighing import weigh_config, weigh_count
+
+LARGEST_TEXT = 1_000_000
+"""Characters; a configuration has a few thousand."""
+
+
+def weigh(text: str) -> str:
+    """Weigh ``text``, a ``config.json`` or a count like ``2B``.
+
+    Returns:
+        ``{"ok": {parameters, weight_class, task, dtypes: {<dtype>: {…, sizes: {<device>: Sizes}}}}}``,
+        or ``{"error": {code, detail}}`` with a code of ``CONFIG_PROBLEMS``. As JSON.
+    """
+    try:
+        return json.dumps({"ok": _weigh(text)})
+    except ConfigError as error:
+        return json.dumps({"error": {"code": error.code, "detail": error.detail}})
+
+
+def _weigh(text: str) -> dict[str, Any]:
+    text = text.strip()
+    if not text.startswith(("{", "[", '"')):
+        weighed = weigh_count(text)
+        one = TensorShape("weights", "matrix", (-(-weighed.parameters.total // 256), 256))
+        return _answer(weighed, [one], None)
+    config = _parse(text)
+    config = config.get("text_config", config)
+    return _answer(weigh_config(config), tensors_of(config), published_shape(config))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if len(text) > LARGEST_TEXT:
+        raise ConfigError("not_json", f"{len(text)} characters")
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("not_json", str(error)[:80]) from error
+    if not isinstance(config, dict) or not isinstance(config.get("text_config", config), dict):
+        raise ConfigError("not_json", type(config).__name__)
+    return config
+
+
+def _answer(weighed: Any, tensors: list[TensorShape], shape: Shape | None) -> dict[str, Any]:
+    answer = asdict(weighed)
+    for dtype, size in answer["dtypes"].items():
+        sizes = device_sizes(tensors, shape, dtype)
+        size["sizes"] = {device: asdict(of) for device, of in sizes.items()}
+    answer["encoder"] = all(size["kv_bytes_per_token"] == 0 for size in answer["dtypes"].values())
+    return answer
