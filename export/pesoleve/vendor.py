@@ -19,7 +19,7 @@ from pathlib import Path
 import brotli
 from rich.console import Console
 
-from . import site_files
+from . import published, site_files
 from .errors import SourceError
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +115,7 @@ def _fill(target: Path, console: Console) -> bool:
     _copy_licenses(partial / "licenses")
     for name, text in TYPES.items():
         (partial / name).write_text(text)
+    (partial / "published.json").write_text(json.dumps(published.weigh_published()))
     console.print("Compressing the runtimes with brotli (once; about a minute)")
     sizes = _compress(partial, target)
     (partial / MANIFEST).write_text(json.dumps({"files": sizes}, indent=1, sort_keys=True))
@@ -131,6 +132,7 @@ def _stamp() -> str:
     digest = hashlib.sha256()
     here = Path(__file__)
     inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_archive.*"))]
+    inputs += sorted(published.FOLDER.glob("*.json"))
     inputs += sorted((WORKER / "pesoleve_worker").rglob("*.py"))
     for path in inputs:
         digest.update(path.read_bytes())

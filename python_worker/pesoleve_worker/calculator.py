@@ -13,6 +13,8 @@ from .weighing import weigh_config, weigh_count
 
 LARGEST_TEXT = 1_000_000
 """Characters; a configuration has a few thousand."""
+MOST_BRACKETS = 1000
+"""Nested, more would overflow the browser's stack, which Python in WebAssembly does not survive."""
 
 
 def weigh(text: str) -> str:
@@ -42,9 +44,11 @@ def _weigh(text: str) -> dict[str, Any]:
 def _parse(text: str) -> dict[str, Any]:
     if len(text) > LARGEST_TEXT:
         raise ConfigError("not_json", f"{len(text)} characters")
+    if text.count("[") + text.count("{") > MOST_BRACKETS:
+        raise ConfigError("not_json", "too many brackets")
     try:
         config = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError("not_json", str(error)[:80]) from error
     if not isinstance(config, dict) or not isinstance(config.get("text_config", config), dict):
         raise ConfigError("not_json", type(config).__name__)

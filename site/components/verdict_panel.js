@@ -41,12 +41,12 @@ export class VerdictPanel extends PageElement {
   render() {
     const { verdict } = this;
     if (verdict === null) {
-      return html`<section class="verdict verdict--waiting"><p role="status">${t('verdict.waiting')}</p></section>`;
+      return html`<div class="verdict verdict--waiting"><p role="status">${t('verdict.waiting')}</p></div>`;
     }
     const rows = ROWS.filter(([name]) => this.writes || name !== 'tokens_per_second');
     return html`
-      <section class="verdict verdict--${verdict.verdict}" aria-labelledby="verdict-answer" data-testid="verdict">
-        <p id="verdict-answer" class="verdict__answer" role="status">${t(`verdict.${verdict.verdict}`)}</p>
+      <div class="verdict verdict--${verdict.verdict}" data-testid="verdict">
+        <p class="verdict__answer" role="status">${t(`verdict.${verdict.verdict}`)}</p>
         ${
           verdict.reasons.length === 0
             ? nothing
@@ -56,7 +56,7 @@ export class VerdictPanel extends PageElement {
           ${rows.map(([name, of, show]) => this.renderRow(name, of(verdict), show))}
         </dl>
         <p class="verdict__confidence">${t(`confidence.${verdict.confidence}`)}</p>
-      </section>`;
+      </div>`;
   }
 
   /** @param {FigureName} name @param {Figure | null} figure @param {(value: number) => string} show */

@@ -85,6 +85,13 @@ export function megabytes(bytes, digits = 1) {
   return `${value}\u00a0MB`;
 }
 
+/** Decimal gigabytes; megabytes of what is less than a tenth of one. @param {number} bytes */
+export function gigabytes(bytes) {
+  if (bytes < 1e8) return megabytes(bytes, 0);
+  const value = number(bytes / 1e9, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  return `${value}\u00a0GB`;
+}
+
 /** @param {number} value */
 export function seconds(value) {
   const digits = value < 0.1 ? 3 : 2;

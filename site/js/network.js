@@ -21,12 +21,14 @@ export function networkRate() {
   const last = loads.at(-1);
   if (last !== undefined) return around(last, 1.6);
   const seen = ownFilesRate();
-  const told = (/** @type {any} */ (navigator).connection?.downlink ?? 0) * MEGABIT;
+  /** @type {{downlink?: number} | undefined} */
+  const connection = /** @type {any} */ (navigator).connection;
+  const told = (connection?.downlink ?? 0) * MEGABIT;
   // The browser tells at most so much; and a small file is always slower than the connection.
   const least = Math.max(seen, told);
   if (least === 0) return null;
   const capped = told === 0 || told >= MOST_TOLD;
-  return { value: least, low: least / 2, high: least * (capped ? 40 : 2) };
+  return { value: least, low: least / 2, high: least * (capped ? 40 : 3) };
 }
 
 /** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */
@@ -35,9 +37,12 @@ function ownFilesRate() {
     performance.getEntriesByType('resource')
   );
   const rates = entries
-    .filter(({ transferSize, encodedBodySize }) => transferSize > 0 && encodedBodySize > TELLING_BYTES)
-    .map(({ encodedBodySize, responseStart, responseEnd }) =>
-      encodedBodySize / Math.max(responseEnd - responseStart, 1) * 1000,
+    .filter(
+      ({ transferSize, encodedBodySize }) => transferSize > 0 && encodedBodySize > TELLING_BYTES,
+    )
+    .map(
+      ({ encodedBodySize, responseStart, responseEnd }) =>
+        (encodedBodySize / Math.max(responseEnd - responseStart, 1)) * 1000,
     );
   return Math.max(0, ...rates);
 }

@@ -1,5 +1,6 @@
 // The page: one tagged state, and what the visitor does to it.
 
+import '../components/calculator_panel.js';
 import '../components/chat_panel.js';
 import '../components/failure_notice.js';
 import '../components/language_switch.js';
@@ -276,6 +277,7 @@ class Page extends PageElement {
                        runs=${this.runs}></pl-measurements>
       <pl-ledger-panel .stats=${model?.stats ?? null}></pl-ledger-panel>
       <pl-pairs-panel revision=${this.runs + (model === null ? 0 : 1)}></pl-pairs-panel>
+      <pl-calculator-panel python=${this.plan?.python ?? 0}></pl-calculator-panel>
       <pl-stored-models .models=${this.models} revision=${this.stored} ?busy=${busy}></pl-stored-models>`;
   }
 

@@ -44,9 +44,11 @@ function kept() {
 async function measure() {
   const threads = threadCount();
   const roomy = /** @type {any} */ (navigator).deviceMemory >= 4;
-  const workers = Array.from({ length: threads }, () => new Worker(WORKER, { type: 'module' }));
+  /** @type {Worker[]} */
+  const workers = [];
   const giveUp = AbortSignal.timeout(PATIENCE_MS);
   try {
+    for (let i = 0; i < threads; i++) workers.push(new Worker(WORKER, { type: 'module' }));
     const ask = (/** @type {object} */ question) =>
       Promise.all(workers.map((worker) => answer(worker, question, giveUp)));
     await ask({ prepare: roomy ? ROOMY : SMALL });

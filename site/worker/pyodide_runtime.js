@@ -11,6 +11,7 @@ const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
  * @property {(kind: string, id: number, payload: object | null, told: Record<string, Function>) => Promise<Answer>} call
  *   `told` are functions that Python calls while it works
  * @property {(id: number) => void} cancel
+ * @property {(text: string) => string} calculate JSON (python_worker/pesoleve_worker/calculator.py)
  */
 
 /** @returns {Promise<Python>} */
@@ -44,6 +45,7 @@ export async function bootPython() {
     cancel(id) {
       worker.cancel(id);
     },
+    calculate: (text) => pyodide.pyimport('pesoleve_worker.calculator').weigh(text),
   };
 }
 

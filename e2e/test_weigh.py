@@ -1,0 +1,207 @@
+"""The weigh-in: a verdict before a weight is fetched, by what this device is, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from pesoleve_worker.catalog import Model
+
+from .accessibility import expect_accessible_in_both_schemes
+from .chat import ID as CHAT
+from .visit import MINILM, Visit
+
+READY = 120_000
+MB = 1_000_000
+
+WEIGH = "return await pesoleve.weigh(argument.id, argument);"
+JUDGE = """
+  const { judge } = await import(new URL('../js/verdict.js', location.href));
+  const { chooseDevice } = await import(new URL('../js/device.js', location.href));
+  const { readLimits } = await import(new URL('../js/limits.js', location.href));
+  const models = await pesoleve.catalog();
+  return await Promise.all(argument.map(async ({ id, ...given }) => {
+    const model = models.find((candidate) => candidate.id === id);
+    const choice = { ...(await chooseDevice('wasm', [])), ...given.choice };
+    const limits = { ...(await readLimits(false)), device_memory: 16e9, quota: 1e12, ...given.limits };
+    const plan = { model: 10e6, total: 20e6, stored: 0, ...given.plan };
+    const rates = { compute: 12e9, float32: 20e9, int8: 16e9, threads: 2 };
+    const network = { value: 1e6, low: 5e5, high: 2e6 };
+    const device = { choice, limits, rates, network, pairs: [] };
+    return judge({ model, dtype: model.default_dtype, plan, ...device, ...given.basis });
+  }));
+"""
+
+
+def reasons(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {reason["code"]: reason for reason in verdict["reasons"]}
+
+
+def test_the_verdict_comes_before_any_weight(visit: Visit, isolated_site: str) -> None:
+    page = visit.page
+    visit.open(isolated_site, f"?model={CHAT}")
+    verdict = page.get_by_test_id("verdict")
+    expect(verdict).to_contain_text("Yes, it will run here.")
+    for figure in ("Download", "Ready after", "First word after", "Writes", "Memory, at most"):
+        expect(verdict).to_contain_text(figure)
+    expect(verdict.locator(".corner--predicted")).to_have_count(5)
+    expect(verdict.locator(".corner--measured")).to_have_count(0)
+    paths = visit.bytes_by_path()
+    assert [path for path in paths if "/models/" in path and not path.endswith("catalog.json")] == []
+    assert not any("pyodide" in path or "onnxruntime" in path for path in paths)
+    expect_accessible_in_both_schemes(page)
+    visit.expect_clean(isolated_site)
+
+
+def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    for id in (CHAT, "minilm-l6"):
+        verdict = visit.run_module(WEIGH, {"id": id, "device": "wasm"})
+        assert verdict["verdict"] in ("yes", "tight")
+        assert verdict["confidence"] == "medium"
+        figures = [verdict["bytes"], verdict["memory"], *verdict["seconds"].values()]
+        assert (verdict["tokens_per_second"] is None) == (id != CHAT)
+        if id == CHAT:
+            figures.append(verdict["tokens_per_second"])
+        for figure in figures:
+            assert 0 < figure["low"] <= figure["value"] <= figure["high"]
+            assert figure["kind"] == "predicted"
+        planned = visit.run_module(
+            "return await pesoleve.plan(argument.id, { device: 'wasm' });", {"id": id}
+        )
+        assert verdict["bytes"]["value"] == planned["total"]
+
+
+def test_the_device_is_measured_once(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    probe = """
+      const { probe } = await import(new URL('../js/probe.js', location.href));
+      return await probe();
+    """
+    first = visit.run_module(probe)
+    assert first["threads"] == visit.page.evaluate("navigator.hardwareConcurrency")
+    assert all(first[rate] > 1e8 for rate in ("compute", "float32", "int8"))
+    visit.requests.clear()
+    visit.page.reload()
+    assert visit.run_module(probe) == first
+    assert not any("probe" in path and path.endswith(".wasm") for path in visit.bytes_by_path())
+
+
+def test_a_device_made_too_small_gets_a_no_that_names_the_limit(
+    visit: Visit, isolated_site: str
+) -> None:
+    page = visit.page
+    visit.open(isolated_site, f"?model={CHAT}&wasm_memory=200000000")
+    verdict = page.get_by_test_id("verdict")
+    expect(verdict).to_contain_text("No, it cannot run here.")
+    expect(verdict).to_contain_text("of WebAssembly memory, and at most 200 MB can be had")
+    expect(page.get_by_role("button", name="all the same")).to_be_enabled()
+    page.get_by_role("button", name="Português").click()
+    expect(verdict).to_contain_text("Não, aqui não roda.")
+    expect(verdict).to_contain_text("o máximo é 200 MB")
+    expect_accessible_in_both_schemes(page)
+    visit.expect_clean(isolated_site)
+
+
+def test_what_each_limit_makes_of_it(
+    visit: Visit, isolated_site: str, models: dict[str, Model]
+) -> None:
+    gpu = {"devices": ["webgpu"], "build": "jspi", "threads": 2}
+    both = {"devices": ["webgpu", "wasm"], "build": "jspi", "threads": 2}
+    largest = models[CHAT].devices["webgpu"].sizes["q4_1"].largest_tensor_bytes
+    slow = {"rates": {"compute": 1e9, "float32": 1e9, "int8": 1e9, "threads": 1}}
+    cases: list[tuple[dict[str, Any], str, str | None]] = [
+        ({}, "yes", None),
+        ({"limits": {"secure": False}}, "no", "insecure_context"),
+        ({"limits": {"simd": False}}, "no", "no_simd"),
+        ({"limits": {"wasm_memory": 900 * MB}}, "no", "wasm_memory"),
+        ({"limits": {"wasm_memory": 950 * MB}}, "yes", None),
+        ({"choice": gpu, "limits": {"gpu_buffer": largest - 1}}, "no", "gpu_buffer"),
+        ({"choice": gpu, "limits": {"gpu_buffer": None}}, "no", "gpu_buffer"),
+        ({"choice": gpu, "limits": {"gpu_buffer": largest}}, "yes", None),
+        ({"choice": both, "limits": {"gpu_buffer": 1}}, "yes", None),
+        ({"limits": {"device_memory": 2 * 2**30}}, "tight", "device_memory"),
+        ({"limits": {"quota": MB}}, "tight", "quota"),
+        ({"limits": {"quota": MB}, "plan": {"stored": 10 * MB}}, "yes", None),
+        ({"basis": slow}, "tight", "slow"),
+        ({"limits": {"device_memory": None}}, "unknown", "memory_unknown"),
+        ({"basis": {"rates": None}}, "yes", "speed_unknown"),
+        ({"basis": {"network": None}}, "yes", "network_unknown"),
+        ({"choice": {"threads": 1}}, "yes", "one_thread"),
+    ]  # fmt: skip
+    visit.open_blank(isolated_site)
+    found = visit.run_module(JUDGE, [{"id": CHAT, **given} for given, _, _ in cases])
+    for (given, answer, code), verdict in zip(cases, found, strict=True):
+        assert verdict["verdict"] == answer, given
+        assert list(reasons(verdict)) == ([] if code is None else [code]), given
+    memory = reasons(found[3])["wasm_memory"]
+    sizes = models[CHAT].devices["wasm"].sizes["q4_1"]
+    assert (memory["limit"], memory["needed"]) == (900 * MB, sizes.memory_bytes)
+    assert found[8]["device"] == "wasm"  # the GPU cannot, so it is the next that is weighed
+
+
+def test_a_smaller_layout_fits_where_the_fast_one_does_not(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    limits = {"wasm_memory": 500 * MB}
+    for device, answer in (("wasm", "no"), ("wasm_small", "yes")):
+        verdict = visit.run_module(WEIGH, {"id": CHAT, "device": device, "limits": limits})
+        assert verdict["verdict"] == answer
+
+
+def test_no_simd_and_no_workers_leave_the_speed_unknown(page: Page, isolated_site: str) -> None:
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'deviceMemory', { value: undefined });"
+        "WebAssembly.validate = () => false;"
+        "window.Worker = class { constructor() { throw new Error('none'); } };"
+    )
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    verdict = visit.run_module(WEIGH, {"id": "minilm-l6", "device": "wasm"})
+    assert verdict["verdict"] == "no"
+    assert set(reasons(verdict)) >= {"no_simd", "speed_unknown"}
+    assert verdict["seconds"]["first_token"] is None
+    assert verdict["confidence"] == "low"
+
+
+def test_measured_beside_predicted_and_the_next_visit_learns(
+    browser: Browser, browser_context_args: dict[str, Any], isolated_site: str, tmp_path: Path
+) -> None:
+    with browser.new_context(**browser_context_args) as context:
+        page = context.new_page()
+        visit = Visit(page)
+        visit.open(isolated_site, MINILM)
+        verdict = page.get_by_test_id("verdict")
+        expect(verdict).to_contain_text("Medium confidence")
+        page.locator("pl-model-card .button").first.click()
+        expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
+        expect(verdict.locator(".corner--measured")).to_have_count(4)
+        expect(verdict.locator(".corner--predicted")).to_have_count(4)
+        pairs = page.locator(".pairs")
+        expect(pairs).to_contain_text("One prediction has been checked")
+        expect_accessible_in_both_schemes(page)
+        with page.expect_download() as download:
+            pairs.get_by_role("button", name="Save as JSON").click()
+        download.value.save_as(tmp_path / "pairs.json")
+        (pair,) = json.loads((tmp_path / "pairs.json").read_text())["pairs"]
+        assert (pair["id"], pair["dtype"], pair["device"]) == ("minilm-l6", "q4", "wasm")
+        assert set(pair["measured"]) == {"bytes", "download", "load", "memory", "first_token"}
+        assert pair["predicted"]["bytes"]["value"] == pair["measured"]["bytes"]
+        memory = pair["predicted"]["memory"]
+        assert memory["low"] <= pair["measured"]["memory"] <= memory["high"]
+
+        again = Visit(context.new_page())
+        again.open(isolated_site, MINILM)
+        verdict = again.page.get_by_test_id("verdict")
+        expect(verdict).to_contain_text("A sentence takes")
+        expect(verdict.locator(".corner--measured")).to_have_count(2)  # answers and memory: as before
+        told = again.page.evaluate("document.querySelector('pl-page').verdict")
+        assert told["memory"]["value"] == pair["measured"]["memory"]
+        assert told["seconds"]["first_token"]["kind"] == "measured"
+        again.page.locator(".pairs").get_by_role("button", name="Forget them").click()
+        expect(again.page.locator(".pairs")).to_have_count(0)
+        assert again.page.evaluate("localStorage.getItem('pesoleve.pairs.1')") is None
+        visit.expect_clean(isolated_site)
+        again.expect_clean(isolated_site)
