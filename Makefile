@@ -58,6 +58,7 @@ bench: vendor models browser e2e/bench/node_modules/.package-lock.json ## Time m
 	$(RUN)/python -m e2e.bench.run
 	$(RUN)/python -m e2e.bench.chat
 	$(RUN)/python -m e2e.bench.cold
+	$(RUN)/python -m e2e.bench.judge
 
 setup: $(STAMPS)/python node_modules/.package-lock.json ## Install Python's and npm's packages
 

@@ -1,0 +1,169 @@
+"""How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
+
+Both models on WASM with 1 and 2 threads on a CPU slowed once, twice and four times, with their files on
+the disk, since a first visit from the same machine tells nothing of a network; first visits on
+throttled connections; and WebAssembly memory limited for real, where a "yes" must not be false. Writes
+``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from .. import chromium
+from ..renderer_memory import renderers
+from ..server import serve_site
+from ..visit import Visit
+from .judge_report import FIGURES, plot, report
+from .slow_renderer import slowed
+
+HERE = Path(__file__).parent
+MINILM, CHAT = "minilm-l6", "smollm2-135m-instruct"
+MODELS = (
+    (MINILM, "wasm", "fp32"), (MINILM, "wasm", "q4"), (CHAT, "wasm", "q4_1"), (CHAT, "wasm", "q3"),
+    (CHAT, "wasm_small", "q4_1"),
+)  # fmt: skip
+LIMITS_MB = (100, 300, 700, 2000)
+LATENCY_MS = 20
+PAGE = 65536
+
+ONE = """
+  if (argument.warm) await (await pesoleve.load(argument.id, argument)).dispose();
+  const verdict = await pesoleve.weigh(argument.id, argument);
+  const frozen = structuredClone(verdict);
+  const model = await pesoleve.load(argument.id, argument);
+  if (argument.id === 'minilm-l6') await model.run(['flying in bad weather on a cold morning at sea']);
+  else {
+    const messages = [{ role: 'user', content: 'Explain gravity to a six-year-old.' }];
+    for await (const _ of model.generate(messages, { max_new_tokens: 32 }));
+  }
+  const { measuredFigures } = await import(new URL('../js/pairs.js', location.href));
+  const measured = measuredFigures(model.stats);
+  const { rates } = await import(new URL('../js/probe.js', location.href)).then(
+    async ({ probe }) => ({ rates: await probe() }));
+  await model.dispose();
+  return { verdict: frozen, measured, rates };
+"""
+TRY = """
+  const verdict = await pesoleve.weigh(argument.id, argument);
+  let loaded = true;
+  let code = '';
+  try {
+    const model = await pesoleve.load(argument.id, argument);
+    await model.dispose();
+  } catch (error) {
+    loaded = false;
+    code = error.code;
+  }
+  return { verdict: verdict.verdict, loaded, code };
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    device: str
+    dtype: str
+    threads: int
+    slower: float = 1
+    megabits: float | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    case: Case
+    predicted: dict[str, Any]
+    measured: dict[str, float]
+    rates: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was said, and what came of it, with ``limit_mb`` of WebAssembly memory."""
+
+    id: str
+    device: str
+    limit_mb: int
+    verdict: str
+    loaded: bool
+    code: str
+
+
+def cases() -> Iterator[Case]:
+    for threads in (2, 1):
+        for slower in (1, 2, 4):
+            for id, device, dtype in MODELS:
+                yield Case(id, device, dtype, threads, slower)
+    for megabits in (5, 20, 100):
+        yield Case(MINILM, "wasm", "q4", 2, 1, megabits)
+    yield Case(CHAT, "wasm", "q4_1", 2, 1, 100)
+
+
+def measure(browser: Browser, site: str, case: Case) -> Judged:
+    before = set(renderers())
+    with browser.new_context(service_workers="block") as context:
+        page = context.new_page()
+        visit = Visit(page)
+        if case.megabits is not None:
+            cdp = context.new_cdp_session(page)
+            rate = case.megabits * 1e6 / 8
+            cdp.send("Network.enable")
+            cdp.send(
+                "Network.emulateNetworkConditions",
+                {"offline": False, "latency": LATENCY_MS, "downloadThroughput": rate,
+                 "uploadThroughput": rate},
+            )  # fmt: skip
+        visit.open_blank(site)
+        page.set_default_timeout(0)
+        with slowed(set(renderers()) - before, case.slower):
+            told = visit.run_module(ONE, {"id": case.id, "device": case.device, "dtype": case.dtype})
+    verdict = told["verdict"]
+    predicted = {**verdict["seconds"], **{name: verdict[name] for name in FIGURES if name in verdict}}
+    return Judged(case, predicted, told["measured"], told["rates"])
+
+
+def try_limits(playwright: Playwright) -> list[Fitted]:
+    found = []
+    for limit in LIMITS_MB:
+        pages = limit * 1_000_000 // PAGE
+        flags = [*chromium.FLAGS, f"--js-flags=--wasm-max-mem-pages={pages}"]
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=flags)
+        with serve_site() as site:
+            for id, device in ((MINILM, "wasm"), (CHAT, "wasm"), (CHAT, "wasm_small")):
+                with browser.new_context(service_workers="block") as context:
+                    visit = Visit(context.new_page())
+                    visit.open_blank(site)
+                    limits = {"wasm_memory": pages * PAGE}
+                    told = visit.run_module(TRY, {"id": id, "device": device, "limits": limits})
+                    found.append(Fitted(id, device, limit, **told))
+                    print(found[-1], flush=True)
+        browser.close()
+    return found
+
+
+def main() -> None:
+    with sync_playwright() as playwright:
+        fitted = try_limits(playwright)
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
+        judged = []
+        with serve_site() as isolated, serve_site(isolation=False) as plain:
+            for case in cases():
+                judged.append(measure(browser, isolated if case.threads > 1 else plain, case))
+                print(judged[-1], flush=True)
+        browser.close()
+    results = {"judged": [asdict(row) for row in judged], "fitted": [asdict(row) for row in fitted]}
+    (HERE / "judged.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    text = report(results)
+    (HERE / "judged.md").write_text(text, encoding="utf-8")
+    plot(results, HERE / "judged.svg")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What the judge found, as a table and a picture: predicted against measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot
+
+FIGURES = {
+    "download": "download, s",
+    "load": "ready, s",
+    "first_token": "first answer, s",
+    "tokens_per_second": "tokens/s",
+    "memory": "memory, MB",
+}
+GOALS = {"tokens_per_second": 0.2, "first_token": 0.2, "load": 0.2, "memory": 0.15, "download": 0.1}
+"""The median error that is wished for."""
+
+COVERAGE = 0.9
+
+
+def pairs(
+    results: dict[str, Any], figure: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+    """Yield (case, predicted, measured). A download is judged where there was a network to tell of."""
+    for row in results["judged"]:
+        throttled = row["case"]["megabits"] is not None
+        predicted, measured = row["predicted"].get(figure), row["measured"].get(figure)
+        if predicted is None or measured is None or (figure == "download" and not throttled):
+            continue
+        yield row["case"], predicted, measured
+
+
+def report(results: dict[str, Any]) -> str:
+    lines = [
+        f"# Predicted against measured: {datetime.now(UTC):%Y-%m-%d}",
+        "",
+        "`python -m e2e.bench.judge`: both models on WASM with 1 and 2 threads, the renderer slowed 1, 2 "
+        "and 4 times, from the disk; first visits on throttled connections. The verdict was frozen "
+        "before each load. Error is |predicted − measured| / measured.",
+        "",
+        "| figure | n | median error | wished for | inside the interval | wished for |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for figure, label in FIGURES.items():
+        found = list(pairs(results, figure))
+        errors = [abs(predicted["value"] - got) / got for _, predicted, got in found]
+        inside = [predicted["low"] <= got <= predicted["high"] for _, predicted, got in found]
+        lines.append(
+            f"| {label} | {len(found)} | {statistics.median(errors):.0%} | {GOALS[figure]:.0%} "
+            f"| {statistics.mean(inside):.0%} | {COVERAGE:.0%} |"
+        )
+    fitted = results["fitted"]
+    false_yes = [row for row in fitted if row["verdict"] in ("yes", "tight") and not row["loaded"]]
+    false_no = [row for row in fitted if row["verdict"] == "no" and row["loaded"]]
+    lines += [
+        "",
+        f"With WebAssembly memory limited by V8 itself: {len(fitted)} loads, {len(false_yes)} false "
+        f"“yes”, {len(false_no)} false “no”.",
+        "",
+        "| model | device | limit, MB | said | loaded |",
+        "|---|---|---:|---|---|",
+        *(
+            f"| {row['id']} | {row['device']} | {row['limit_mb']} | {row['verdict']} "
+            f"| {'yes' if row['loaded'] else row['code']} |"
+            for row in fitted
+        ),
+        "",
+        "| model | dtype | device | threads | slowed | Mbit/s "
+        + "".join(f"| {label} " for label in FIGURES.values())
+        + "|",
+        "|---|---|---|---:|---:|---:|" + "---:|" * len(FIGURES),
+    ]
+    for row in results["judged"]:
+        case = row["case"]
+        lines.append(
+            f"| {case['id']} | {case['dtype']} | {case['device']} | {case['threads']} "
+            f"| {case['slower']} | {case['megabits'] or ''} "
+            + "".join(f"| {_cell(row, figure)} " for figure in FIGURES)
+            + "|"
+        )
+    return "\n".join([*lines, "", "![predicted against measured](judged.svg)", ""])
+
+
+def _cell(row: dict[str, Any], figure: str) -> str:
+    predicted, measured = row["predicted"].get(figure), row["measured"].get(figure)
+    if predicted is None or measured is None or (figure == "download" and not row["case"]["megabits"]):
+        return ""
+    scale = 1e-6 if figure == "memory" else 1
+    return f"{scale * predicted['value']:.3g} → {scale * measured:.3g}"
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """Write a panel a figure: predicted across, measured up, its interval as a line."""
+    figure, axes = pyplot.subplots(1, len(FIGURES), figsize=(16, 3.6))
+    for axis, (name, label) in zip(axes, FIGURES.items(), strict=True):
+        scale = 1e-6 if name == "memory" else 1
+        found = list(pairs(results, name))
+        for case, predicted, measured in found:
+            color = "#1c55a8" if case["threads"] > 1 else "#b3261a"
+            low, value, high = (scale * predicted[key] for key in ("low", "value", "high"))
+            axis.plot([low, high], [scale * measured] * 2, color=color, lw=0.7, alpha=0.4)
+            axis.plot(value, scale * measured, "o", color=color, ms=4)
+        ends = [scale * end for _, p, m in found for end in (p["value"], m)]
+        axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="black", lw=0.7)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_title(f"{label}: predicted, measured", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

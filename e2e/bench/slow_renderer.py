@@ -1,0 +1,47 @@
+"""A slower CPU: the page's renderer runs for a share of the time, all of its threads.
+
+Chromium's own throttle (CDP ``Emulation.setCPUThrottlingRate``) slows the main thread alone, and models
+run in workers. Stopping the process and letting it go on, a few hundred times a second, slows
+everything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+RUNNING_SECONDS = 0.002
+
+
+@contextmanager
+def slowed(processes: Iterable[int], times: float) -> Iterator[None]:
+    """Let ``processes`` run for one part in ``times`` until the block ends."""
+    found = list(processes)
+    done = threading.Event()
+
+    def alternate() -> None:
+        while not done.is_set():
+            for process in found:
+                os.kill(process, signal.SIGSTOP)
+            time.sleep(RUNNING_SECONDS * (times - 1))
+            for process in found:
+                os.kill(process, signal.SIGCONT)
+            time.sleep(RUNNING_SECONDS)
+
+    if times == 1:
+        yield
+        return
+    thread = threading.Thread(target=alternate)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        for process in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
