@@ -74,7 +74,9 @@ def publish_sharded(root: Path, built: Model, content: bytes) -> ShardedModel:
     size = -(-len(content) // SHARDS)
     pieces = [content[start : start + size] for start in range(0, len(content), size)]
     files = [*others, *(pack_shard(piece, packed) for piece in pieces)]
-    wasm = replace(built.devices["wasm"], files={DTYPE: [file.path for file in files]})
+    whole = built.devices["wasm"]
+    paths = {DTYPE: [file.path for file in files]}
+    wasm = replace(whole, files=paths, sizes={DTYPE: whole.sizes[DTYPE]}, surrogates={})
     entry = replace(built, default_dtype=DTYPE, files=files, devices={"wasm": wasm})
     catalog.publish(root / "models", {ID: (entry, packed)})
     return ShardedModel(root / "models", entry, content)

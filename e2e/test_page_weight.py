@@ -18,7 +18,7 @@ CLICKED = (
     ".zst",
 )
 """What the button says it will fetch."""
-HEAVY = (*CLICKED, "/worker/")
+HEAVY = (*CLICKED, "/worker/worker.js", "/worker/files_worker.js")
 
 
 def test_little_is_fetched_before_the_click(

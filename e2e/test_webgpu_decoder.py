@@ -98,6 +98,11 @@ def test_greedy_ids_are_the_same_on_every_device(
         turns = [user(QUESTIONS[0]), assistant(first.text), user("0123")]
         second = gpu.generate(turns, max_new_tokens=8)
         assert second.result["cached_tokens"] >= first.result["context"]["used"] > 0
+        weighed = visit.run_module(
+            "return await pesoleve.weigh(argument, { device: 'webgpu', surrogate: true });", ID
+        )
+        assert (weighed["device"], weighed["basis"]) == ("webgpu", "surrogate")
+        assert weighed["tokens_per_second"]["value"] > 0
         cpu = open_chat(visit, "cpu", ID, device="wasm")
         assert cpu.stats["device"] == "wasm"
         assert greedy(cpu) == expected

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pesoleve_worker.catalog import Model
@@ -205,3 +206,42 @@ def test_measured_beside_predicted_and_the_next_visit_learns(
         assert again.page.evaluate("localStorage.getItem('pesoleve.pairs.1')") is None
         visit.expect_clean(isolated_site)
         again.expect_clean(isolated_site)
+
+
+def test_two_layers_with_made_up_weights_tell_more_than_a_probe(
+    visit: Visit, isolated_site: str
+) -> None:
+    page = visit.page
+    visit.open(isolated_site, MINILM)
+    verdict = page.get_by_test_id("verdict")
+    expect(verdict).to_contain_text("from how fast this device multiplies")
+    verdict.get_by_role("button", name="Time two of its layers").click()
+    expect(verdict).to_contain_text("two of its layers have run here", timeout=READY)
+    expect(verdict.locator(".corner--measured")).to_have_count(0)
+    packed = [path for path in visit.bytes_by_path() if path.endswith(".zst")]
+    assert packed
+    assert all("/surrogate-" in path for path in packed)
+    assert not any("pyodide" in path for path in visit.bytes_by_path())
+    expect_accessible_in_both_schemes(page)
+    visit.expect_clean(isolated_site)
+
+
+@pytest.mark.parametrize("device", ["wasm", "wasm_small"])
+def test_a_cut_decoder_says_how_fast_the_whole_writes(
+    visit: Visit, isolated_site: str, device: str
+) -> None:
+    visit.open_blank(isolated_site)
+    verdict = visit.run_module(WEIGH, {"id": CHAT, "device": device, "surrogate": True})
+    assert verdict["basis"] == "surrogate"
+    assert 1 < verdict["tokens_per_second"]["value"] < 1000
+    assert 0.01 < verdict["seconds"]["first_token"]["value"] < 10
+    visit.expect_clean(isolated_site)
+
+
+def test_a_surrogate_that_is_not_the_catalogs_is_refused(page: Page, isolated_site: str) -> None:
+    visit = Visit(page)
+    page.route("**/surrogate-*", lambda route: route.fulfill(body=b"not it"))
+    visit.open_blank(isolated_site)
+    refused = visit.run_module(WEIGH, {"id": "minilm-l6", "device": "wasm", "surrogate": True})
+    assert refused["error"]["code"] == "session_failed"
+    assert "does not have the sha256 of the catalog" in refused["error"]["message"]

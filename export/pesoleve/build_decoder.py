@@ -14,6 +14,7 @@ from pesoleve_worker.catalog import (
     Model,
     Sizes,
     Source,
+    Surrogate,
 )
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
@@ -38,7 +39,7 @@ def stage_count(recipe: DecoderRecipe) -> int:
     """How many stages ``build_decoder`` reports."""
     imports = isinstance(recipe.source, GgufSource)
     surveys = any(dtype.method == "gptq" for dtype in recipe.dtypes.values())
-    return 4 + imports + surveys + 3 * len(recipe.dtypes)
+    return 5 + imports + surveys + 3 * len(recipe.dtypes)
 
 
 def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
@@ -66,6 +67,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         code=(decoder, storage),
         depends_on={"source": source.sha256},
     )
+    cut = decoder_stages.cut_graph(directory, source, stages)
     referenced = decoder_stages.measure_reference(recipe, source, directory, stages)
     tokenizer = stages.run(
         "tokenizer",
@@ -80,6 +82,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     surveyed = decoder_stages.survey_sensitivity(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
     sizes: dict[str, dict[str, Sizes]] = {device: {} for device in LAYOUTS}
+    cuts: dict[str, dict[str, Surrogate]] = {device: {} for device in LAYOUTS}
     measured: dict[str, dict[str, Any]] = {}
     for name, dtype in recipe.dtypes.items():
         weighed = decoder_stages.reduce_weights(name, dtype, source, graph, directory, surveyed, stages)
@@ -93,10 +96,11 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
                 f"{recipe.id} in {name} is {measured[name]['kl']:.4f} nats from its source, and "
                 f"dtypes.{name}.max_kl allows {dtype.max_kl:.4f}. Use more bits or smaller blocks."
             )
-        packed = decoder_stages.pack_dtype(recipe.id, name, graph, weighed, stages)
+        packed = decoder_stages.pack_dtype(recipe.id, name, graph, cut, weighed, stages)
         packs.append(packed)
         made = pack.read_list(packed.output)
         graphs = read_json(packed.output / "layouts.json")
+        surrogates = read_json(packed.output / "surrogates.json")
         files += [file for file in made if file.path not in {known.path for known in files}]
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
@@ -104,6 +108,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
             of = [file for file in files if file.path in paths[device][name]]
             planes = weighed.output / "planes.bin"
             sizes[device][name] = decoder_sizes(planes, shape, layout, of)
+            cuts[device][name] = Surrogate(**surrogates[layout])
     gathered = stages.run(
         "gather",
         "gather the packed files",
@@ -130,7 +135,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         default_dtype=recipe.default_dtype,
         files=files,
         devices={
-            device: Device(layout, {}, paths[device], sizes[device])
+            device: Device(layout, {}, paths[device], sizes[device], cuts[device])
             for device, layout in LAYOUTS.items()
         },
         canary=Canary(

@@ -11,17 +11,28 @@ import numpy as np
 import onnx
 
 from pesoleve_worker import canary as canary_module
-from pesoleve_worker.catalog import Canary, Device, File, License, Model, Pipeline, Shape, Source
+from pesoleve_worker import formats
+from pesoleve_worker.catalog import (
+    Canary,
+    Device,
+    File,
+    License,
+    Model,
+    Pipeline,
+    Shape,
+    Source,
+    Surrogate,
+)
 from pesoleve_worker.pipelines import feature_extraction as pipeline_module
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
-from . import native_host, pack
+from . import native_host, pack, sizes
 from .entry import Built, Measured, check_quality, choose_default, count_parameters, lineage, quality
 from .errors import RecipeError, SourceError
-from .graph import export_onnx, optimize, pool, quantize, storage
+from .graph import export_onnx, optimize, pool, quantize, storage, surrogate
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
-from .sizes import encoder_sizes
+from .sizes import encoder_sizes, graph_tensors, read_surrogate, write_surrogate
 from .sources import ModelSource, resolve
 from .stages import Stage, Stages
 
@@ -76,12 +87,14 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
     )
     files = pack.read_list(tokenizer.output)
     measured: dict[str, Measured] = {}
+    cuts: dict[str, Surrogate] = {}
     packs = [tokenizer]
     for name, dtype in recipe.dtypes.items():
         quantized = _quantize(name, dtype, optimized, stages)
         measured[name] = _measure(recipe, name, source, quantized, referenced, pipeline, stages)
         check_quality(recipe, name, measured[name])
-        packed = _pack_dtype(recipe.id, name, quantized, stages)
+        packed = _pack_dtype(recipe.id, name, quantized, optimized, stages)
+        cuts |= read_surrogate(packed.output, name)
         packs.append(packed)
         files += pack.read_list(packed.output)
     gathered = stages.run(
@@ -93,7 +106,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
     )
     graph = storage.load(optimized.output)
     parameters = count_parameters(source.directory, graph)
-    device_entry = _device(recipe, files, graph, shape)
+    device_entry = _device(recipe, files, graph, shape, cuts)
     model = Model(
         id=recipe.id,
         title=recipe.title.model_dump(by_alias=True),
@@ -213,29 +226,42 @@ def _measure(
     return Measured.from_json((stage.output / "measured.json").read_text(encoding="utf-8"))
 
 
-def _pack_dtype(model_id: str, name: str, quantized: Stage, stages: Stages) -> Stage:
+def _pack_dtype(model_id: str, name: str, quantized: Stage, optimized: Stage, stages: Stages) -> Stage:
     def work(output: Path) -> None:
         graph = (quantized.output / storage.GRAPH).read_bytes()
         weights = (quantized.output / storage.WEIGHTS).read_bytes()
-        pack.write_list(
-            [
-                *pack.pack(graph, "graph", name, model_id, output),
-                *pack.pack(weights, "weights", name, model_id, output),
-            ],
-            output,
-        )
+        files = [
+            *pack.pack(graph, "graph", name, model_id, output),
+            *pack.pack(weights, "weights", name, model_id, output),
+        ]
+        cut = surrogate.cut_encoder(storage.load(quantized.output))
+        if cut is not None:
+            bare, size = surrogate.without_weights(cut)
+            content = bare.SerializeToString(deterministic=True)
+            [told] = pack.pack(content, "surrogate", None, model_id, output)
+            files.append(told)
+            whole = surrogate.cut_encoder(storage.load(optimized.output))
+            write_surrogate(output, told.path, size, graph_tensors(whole or cut))
+        pack.write_list(files, output)
 
     return stages.run(
         "pack",
         f"{name}: compress and hash",
         work,
-        code=(pack,),
+        code=(pack, surrogate, sizes, formats),
         depends_on={"quantized": quantized.key, "id": model_id, "dtype": name},
     )
 
 
-def _device(recipe: Recipe, files: list[File], graph: onnx.ModelProto, shape: Shape) -> Device:
-    of = {name: [file for file in files if file.dtype in (name, None)] for name in recipe.dtypes}
+def _device(
+    recipe: Recipe,
+    files: list[File],
+    graph: onnx.ModelProto,
+    shape: Shape,
+    cuts: dict[str, Surrogate],
+) -> Device:
+    needed = [file for file in files if file.role != "surrogate"]
+    of = {name: [file for file in needed if file.dtype in (name, None)] for name in recipe.dtypes}
     return Device(
         "file",
         dict(quantize.SESSION_CONFIG),
@@ -244,4 +270,5 @@ def _device(recipe: Recipe, files: list[File], graph: onnx.ModelProto, shape: Sh
             name: encoder_sizes(graph, shape, dtype.bits, dtype.block_size, of[name])
             for name, dtype in recipe.dtypes.items()
         },
+        cuts,
     )

@@ -13,12 +13,14 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
-from pesoleve_worker.catalog import TextGeneration
+from pesoleve_worker import formats
+from pesoleve_worker.catalog import Surrogate, TextGeneration
+from pesoleve_worker.sizing import multiply_adds_per_token, read_bytes_per_token
 
-from . import blocks, native_host, pack, planes, weights
+from . import blocks, native_host, pack, planes, sizes, weights
 from .chat import chat_prompt
 from .errors import RecipeError
-from .graph import exact_gguf, layouts, storage
+from .graph import decoder, exact_gguf, layouts, storage, surrogate
 from .measure import datasets, perplexity
 from .recipe import DecoderRecipe, WeightsDtype
 from .sources import ModelSource, gguf_file, gguf_tokenizer
@@ -182,25 +184,62 @@ async def _greedy(session: native_host.NativeDecoder, ids: list[int], count: int
     return golden
 
 
-def pack_dtype(model_id: str, name: str, graph: Stage, weighed: Stage, stages: Stages) -> Stage:
+def cut_graph(directory: Path, source: ModelSource, stages: Stages) -> Stage:
+    """The model's graph with two layers alone."""
+    return stages.run(
+        "cut",
+        "cut the graph to two layers",
+        lambda output: storage.save(decoder.build_decoder(directory, surrogate.LAYERS), output),
+        code=(decoder, storage),
+        depends_on={"source": source.sha256, "layers": surrogate.LAYERS},
+    )
+
+
+def pack_dtype(
+    model_id: str, name: str, graph: Stage, cut: Stage, weighed: Stage, stages: Stages
+) -> Stage:
     def work(output: Path) -> None:
         content = (weighed.output / "planes.bin").read_bytes()
         tensors = planes.read_planes(content)
         files = pack.pack(content, "weights", name, model_id, output)
         by_layout = {}
+        surrogates = {}
+        shapes, _ = sizes.plane_tensors(weighed.output / "planes.bin")
         for layout in layouts.LAYOUTS:
             laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
             graph_file = laid.SerializeToString(deterministic=True)
             packed = pack.pack(graph_file, "graph", None, model_id, output)
             files += packed
             by_layout[layout] = [file.path for file in packed]
+            small = storage.load(cut.output)
+            few = {n: tensors[n] for n in layouts.weights_of(small) if n in tensors}
+            bare, size = surrogate.without_weights(layouts.lay_out(small, few, layout))
+            content = bare.SerializeToString(deterministic=True)
+            [told] = pack.pack(content, "surrogate", None, model_id, output)
+            files.append(told)
+            read = [t for t in shapes if t.name in few or t.tied_to in few]
+            surrogates[layout] = asdict(
+                Surrogate(
+                    told.path,
+                    size,
+                    read_bytes_per_token(read, layout),
+                    multiply_adds_per_token(read),
+                )
+            )
         pack.write_list(files, output)
         (output / "layouts.json").write_text(json.dumps(by_layout), encoding="utf-8")
+        (output / "surrogates.json").write_text(json.dumps(surrogates), encoding="utf-8")
 
     return stages.run(
         "pack",
         f"{name}: compress and hash",
         work,
-        code=(pack, layouts, planes, blocks),
-        depends_on={"weights": weighed.key, "graph": graph.key, "id": model_id, "dtype": name},
+        code=(pack, layouts, planes, blocks, surrogate, sizes, formats),
+        depends_on={
+            "weights": weighed.key,
+            "graph": graph.key,
+            "cut": cut.key,
+            "id": model_id,
+            "dtype": name,
+        },
     )

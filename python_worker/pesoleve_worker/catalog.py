@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from .errors import CatalogError
 
@@ -15,8 +15,10 @@ SCHEMA_VERSION = 4
 Task = Literal["feature_extraction", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
 Codec = Literal["identity", "zstd"]
-Role = Literal["graph", "weights", "tokenizer"]
-ROLES: tuple[Role, ...] = get_args(Role)
+Role = Literal["graph", "weights", "tokenizer", "surrogate"]
+ROLES: tuple[Role, ...] = ("graph", "weights", "tokenizer")
+"""What it takes to open a model."""
+
 Layout = Literal["file", "float32", "blocks", "int8"]
 
 
@@ -140,6 +142,20 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Surrogate:
+    """A graph of two layers, by its path, whose weights the page makes up: how fast would the whole
+    run?
+
+    ``weight_bytes`` of them are to be made; ``read_bytes`` and ``multiply_adds`` are as in ``Sizes``.
+    """
+
+    path: str
+    weight_bytes: int
+    read_bytes: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
 class Device:
     """How one device opens the model: what its weights expand to (``export/pesoleve/graph/layouts.py``;
     ``file`` is as they are), ORT session configuration, and the files of each dtype."""
@@ -148,6 +164,7 @@ class Device:
     session_config: dict[str, str]
     files: dict[str, list[str]]
     sizes: dict[str, Sizes]
+    surrogates: dict[str, Surrogate]
 
 
 @dataclass(frozen=True)

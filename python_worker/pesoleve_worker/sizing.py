@@ -123,6 +123,13 @@ def multiply_adds_per_token(tensors: Iterable[TensorShape]) -> int:
     return sum(tensor.count for tensor in tensors if tensor.kind == "matrix")
 
 
+def read_bytes_per_token(tensors: Iterable[TensorShape], layout: str) -> int:
+    """Return the bytes of weights that a token has to be multiplied with, as ``layout`` keeps them; an
+    encoder's, folded, are fp32."""
+    matrices = [replace(t, tied_to=None) for t in tensors if t.kind == "matrix"]
+    return layout_bytes(matrices, "float32" if layout == "file" else layout)
+
+
 PYTHON_HEAP = 31_500_000
 RUNTIME_HEAP = 38_000_000
 """Bytes of the WebAssembly heaps of Pyodide with the pipeline, and of ONNX Runtime with no model."""
@@ -145,13 +152,11 @@ def model_sizes(
     """
     memory = PYTHON_HEAP + RUNTIME_HEAP + round(resident * HEAP_FACTOR[layout])
     expanded = resident if layout == "float32" else 0
-    matrices = [replace(t, tied_to=None) for t in tensors if t.kind == "matrix"]
-    read = layout_bytes(matrices, "float32" if layout == "file" else layout)
     return Sizes(
         memory_bytes=memory,
         loading_bytes=memory + decoded + expanded,
         largest_tensor_bytes=max((_compute_bytes(t, layout) for t in tensors), default=0),
-        read_bytes=read,
+        read_bytes=read_bytes_per_token(tensors, layout),
         multiply_adds=multiply_adds_per_token(tensors),
         kv_bytes_per_token=0 if shape is None else kv_bytes_per_token(shape),
     )

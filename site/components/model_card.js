@@ -27,6 +27,7 @@ export class ModelCard extends PageElement {
     verdict: { attribute: false },
     measured: { attribute: false },
     dtype: {},
+    timing: { type: Boolean },
     busy: { type: Boolean },
     loaded: { type: Boolean },
     paused: { type: Boolean },
@@ -44,6 +45,8 @@ export class ModelCard extends PageElement {
     /** What was measured of the model that runs. @type {import('../js/pairs.js').Figures} */
     this.measured = {};
     this.dtype = '';
+    /** Whether a cut model is being timed. */
+    this.timing = false;
     this.busy = false;
     /** Whether the chosen dtype is the one that is running. */
     this.loaded = false;
@@ -190,7 +193,8 @@ export class ModelCard extends PageElement {
       <p class="scale__device">${t(`device.${device}`)}: ${t(`reason.${choice.reason}`, { adapter: choice.adapter })}
         ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
       <pl-verdict-panel .verdict=${this.verdict} .measured=${this.loaded ? this.measured : {}}
-                        ?writes=${this.model?.task === 'text_generation'}></pl-verdict-panel>
+                        ?writes=${this.model?.task === 'text_generation'} ?timing=${this.timing}
+                        runtime=${this.busy || this.loaded ? 0 : plan.runtime}></pl-verdict-panel>
       ${plan.stored > 0 ? html`<p class="scale__stored">${t('card.stored', { stored: megabytes(plan.stored, 2) })}</p>` : nothing}
       ${this.asking ? html`<p class="notice" role="alert">${t(`card.metered.${plan.metered}`, { megabytes: megabytes(toFetch(plan)) })}</p>` : nothing}
       <button class="button" type="button" ?disabled=${this.busy || this.loaded} @click=${this.start}>

@@ -25,6 +25,8 @@ export class VerdictPanel extends PageElement {
     verdict: { attribute: false },
     measured: { attribute: false },
     writes: { type: Boolean },
+    runtime: { type: Number },
+    timing: { type: Boolean },
   };
 
   constructor() {
@@ -35,6 +37,14 @@ export class VerdictPanel extends PageElement {
     this.measured = {};
     /** Whether the model writes, and has a speed. */
     this.writes = false;
+    /** Bytes of the runtime that timing a cut model takes; 0 where there is none to time. */
+    this.runtime = 0;
+    /** Whether one is being timed. */
+    this.timing = false;
+  }
+
+  time() {
+    this.dispatchEvent(new CustomEvent('pl-time', { bubbles: true }));
   }
 
   /** @override */
@@ -55,7 +65,18 @@ export class VerdictPanel extends PageElement {
         <dl class="verdict__figures">
           ${rows.map(([name, of, show]) => this.renderRow(name, of(verdict), show))}
         </dl>
-        <p class="verdict__confidence">${t(`confidence.${verdict.confidence}`)}</p>
+        <p class="verdict__confidence">${t(`confidence.${verdict.confidence}`)} ${t(`basis.${verdict.basis}`)}</p>
+        ${
+          this.runtime > 0 &&
+          ['probe', 'nothing'].includes(verdict.basis) &&
+          verdict.verdict !== 'no'
+            ? html`<button class="button button--quiet verdict__time" type="button" ?disabled=${this.timing} @click=${this.time}>${
+                this.timing
+                  ? t('verdict.timing')
+                  : t('verdict.time', { megabytes: megabytes(this.runtime) })
+              }</button>`
+            : nothing
+        }
       </div>`;
   }
 

@@ -93,5 +93,6 @@ export async function judgeAnswer(answer, dtype) {
     rates,
     network: networkRate(),
     pairs: [],
+    surrogate: null,
   });
 }

@@ -129,7 +129,7 @@ export interface TextGeneration {
  * `bytes` and `sha256` are of what crosses the wire; `decoded_bytes` of what it becomes. What is large travels as several rows of one role and dtype, its shards, of at most 16 MiB on the wire each: the content is what they become, one after the other.
  */
 export interface File {
-  role: "graph" | "weights" | "tokenizer";
+  role: "graph" | "weights" | "tokenizer" | "surrogate";
   path: Path;
   dtype: Dtype | null;
   codec: "identity" | "zstd";
@@ -154,6 +154,9 @@ export interface Device {
   sizes: {
     [k: string]: Sizes;
   };
+  surrogates: {
+    [k: string]: Surrogate;
+  };
 }
 /**
  * What one dtype takes on one device, in bytes, predicted from its shape: WebAssembly heaps with the model open and no context; they and its files at their most while it loads; and for a token the weights that are read, and the multiplications.
@@ -165,6 +168,15 @@ export interface Sizes {
   read_bytes: Count;
   multiply_adds: Count;
   kv_bytes_per_token: Count;
+}
+/**
+ * A graph of two layers whose weights the page makes up, `weight_bytes` of them: how fast would the whole run?
+ */
+export interface Surrogate {
+  path: Path;
+  weight_bytes: Count;
+  read_bytes: Count;
+  multiply_adds: Count;
 }
 /**
  * Inputs and the golden output of each dtype on the CPU: flattened vectors, or greedy token ids. A device whose answer differs anywhere by more than `tolerance` is not to be trusted.

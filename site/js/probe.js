@@ -10,6 +10,7 @@ import { aborted } from './errors.js';
  */
 
 const WORKER = new URL('../worker/probe_worker.js', import.meta.url);
+const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
 const VERSION = 1;
 
 /** More than a cache holds, where there is memory to spare; a phone is not made to find out. */
@@ -51,7 +52,8 @@ async function measure() {
     for (let i = 0; i < threads; i++) workers.push(new Worker(WORKER, { type: 'module' }));
     const ask = (/** @type {object} */ question) =>
       Promise.all(workers.map((worker) => answer(worker, question, giveUp)));
-    await ask({ prepare: roomy ? ROOMY : SMALL });
+    const module = await WebAssembly.compileStreaming(fetch(KERNELS));
+    await ask({ module, prepare: roomy ? ROOMY : SMALL });
     const found = /** @type {Rates[]} */ (await ask({ measure: true }));
     const sum = (/** @type {keyof Rates} */ rate) => found.reduce((all, one) => all + one[rate], 0);
     const rates = {

@@ -12,6 +12,7 @@
  * @typedef {object} Verdict
  * @property {Answer} verdict 'no' only where a hard limit says so
  * @property {Reason[]} reasons what the verdict rests on, the gravest first
+ * @property {import('./limits.js').Limits} limits of this device, or as it was asked to pretend
  * @property {import('./device.js').Device} device
  * @property {string} dtype
  * @property {Figure} bytes to be fetched
@@ -21,6 +22,8 @@
  * @property {Figure | null} tokens_per_second null for a model that writes nothing
  * @property {Figure} memory bytes of heaps and files at their most, while it loads
  * @property {'high' | 'medium' | 'low'} confidence
+ * @property {'measured' | 'surrogate' | 'probe' | 'nothing'} basis of its speed: an earlier run here, the model
+ *   cut to two layers, how fast this device multiplies
  *
  * @typedef {object} Basis  what `judge` judges by
  * @property {import('./catalog_types.js').Model} model
@@ -31,6 +34,7 @@
  * @property {import('./probe.js').Probe | null} rates
  * @property {import('./network.js').Rate | null} network
  * @property {import('./pairs.js').Pair[]} pairs
+ * @property {import('./surrogate.js').Timed | null} surrogate
  */
 
 /** What `first_token` is predicted for: a short question in its chat template, and a sentence. */
@@ -59,6 +63,7 @@ const REFERENCE_COMPUTE = 6.5e9;
 
 /** How far off a figure may be: its interval is from `value / times` to `value * times`. */
 const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
+const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
 
 /** @param {Basis} basis @returns {Verdict} */
 export function judge(basis) {
@@ -79,11 +84,32 @@ export function judge(basis) {
   if (hard.length > 0) verdict = 'no';
   else if (soft.length > 0) verdict = 'tight';
   else if (unknown.some(({ code }) => code === 'memory_unknown')) verdict = 'unknown';
-  const known = figures.seconds.load?.kind === 'measured';
-  const guess = basis.rates === null || limits.device_memory === null ? 'low' : 'medium';
+  const speed = speedBasis(basis, figures);
+  const guess = speed === 'nothing' || limits.device_memory === null ? 'low' : 'medium';
   const reasons = [...hard, ...soft, ...unknown];
   if (choice.threads === 1) reasons.push({ code: 'one_thread' });
-  return { verdict, reasons, device, dtype, ...figures, confidence: known ? 'high' : guess };
+  return {
+    verdict,
+    reasons,
+    limits,
+    device,
+    dtype,
+    ...figures,
+    confidence: speed === 'measured' ? 'high' : guess,
+    basis: speed,
+  };
+}
+
+/**
+ * @param {Basis} basis
+ * @param {ReturnType<typeof predict>} figures
+ * @returns {Verdict['basis']}
+ */
+function speedBasis({ rates, surrogate }, { seconds: { first_token } }) {
+  if (first_token === null) return 'nothing';
+  if (first_token.kind === 'measured') return 'measured';
+  if (surrogate !== null) return 'surrogate';
+  return rates === null ? 'nothing' : 'probe';
 }
 
 /**
@@ -169,7 +195,8 @@ function unknowns({ limits, rates, network, plan }, sizes, figures) {
  * @param {import('./device.js').Device} device
  * @param {import('./catalog_types.js').Sizes} sizes
  */
-function predict({ model, dtype, choice, plan, rates, network, pairs }, device, sizes) {
+function predict(basis, device, sizes) {
+  const { model, dtype, choice, plan, rates, network, pairs } = basis;
   const layout = model.devices[device]?.layout ?? 'file';
   const decoded = sizes.loading_bytes - sizes.memory_bytes;
   const toFetch = plan.total - plan.stored;
@@ -185,18 +212,11 @@ function predict({ model, dtype, choice, plan, rates, network, pairs }, device, 
     return values.length === 0 ? null : spread(values);
   };
   const download = network === null ? null : interval(toFetch, network);
-  const gpu = device === 'webgpu';
   const writes = model.task === 'text_generation';
-  const speed = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
+  const machine = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
   const opening = OPENING[layout] * sizes.read_bytes + DECODING * decoded;
-  const engine = ENGINE_SECONDS / speed;
-  const ready = Math.max(download?.value ?? 0, engine) + opening / speed;
-  const reading = rates === null || gpu ? null : READING[layout] * sizes.read_bytes;
-  const rate =
-    reading === null || rates === null ? null : layout === 'int8' ? rates.int8 : rates.float32;
-  const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
-  const first =
-    rates === null || gpu ? null : (tokens * sizes.multiply_adds) / rates.compute + RUN_SECONDS;
+  const ready = Math.max(download?.value ?? 0, ENGINE_SECONDS / machine) + opening / machine;
+  const speed = predictSpeed(basis, device, sizes);
   const warm = toFetch === 0;
   return {
     bytes: {
@@ -211,16 +231,35 @@ function predict({ model, dtype, choice, plan, rates, network, pairs }, device, 
       load:
         (warm ? measured('load') : null) ??
         (download === null && !warm ? null : about(ready, WITHIN.load)),
-      first_token:
-        measured('first_token') ?? (first === null ? null : about(first, WITHIN.first_token)),
+      first_token: measured('first_token') ?? speed.first_token,
     },
-    tokens_per_second: writes
-      ? (measured('tokens_per_second') ??
-        (rate === null || reading === null
-          ? null
-          : about(rate / reading, WITHIN.tokens_per_second)))
-      : null,
+    tokens_per_second: writes ? (measured('tokens_per_second') ?? speed.tokens_per_second) : null,
     memory: measured('memory') ?? about(sizes.loading_bytes, WITHIN.memory),
+  };
+}
+
+/**
+ * @param {Basis} basis @param {string} device @param {import('./catalog_types.js').Sizes} sizes
+ * @returns {{first_token: Figure | null, tokens_per_second: Figure | null}}
+ */
+function predictSpeed({ model, rates, surrogate }, device, sizes) {
+  if (surrogate !== null) {
+    const { first, token } = surrogate;
+    return {
+      first_token: about(first, WITHIN_TIMED.first_token),
+      tokens_per_second: token === null ? null : about(1 / token, WITHIN_TIMED.tokens_per_second),
+    };
+  }
+  // A GPU is not probed: its surrogate is what tells.
+  if (rates === null || device === 'webgpu') return { first_token: null, tokens_per_second: null };
+  const layout = model.devices[device]?.layout ?? 'file';
+  const tokens = model.task === 'text_generation' ? PROMPT_TOKENS : SENTENCE_TOKENS;
+  const reading = READING[layout] * sizes.read_bytes;
+  const rate = layout === 'int8' ? rates.int8 : rates.float32;
+  const first = (tokens * sizes.multiply_adds) / rates.compute + RUN_SECONDS;
+  return {
+    first_token: about(first, WITHIN.first_token),
+    tokens_per_second: about(rate / reading, WITHIN.tokens_per_second),
   };
 }
 

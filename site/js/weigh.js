@@ -7,6 +7,7 @@ import { networkRate } from './network.js';
 import { pairs } from './pairs.js';
 import { planDownload } from './plan.js';
 import { probe } from './probe.js';
+import { timeSurrogate } from './surrogate.js';
 import { judge } from './verdict.js';
 
 /**
@@ -16,6 +17,8 @@ import { judge } from './verdict.js';
  * @property {string} [catalogUrl]
  * @property {Partial<import('./limits.js').Limits>} [limits] pretend that this device has these: what
  *   would a smaller one be told?
+ * @property {boolean} [surrogate] run the model cut to two layers, with weights that are made up, for a speed
+ *   closer to its own: fetches ONNX Runtime, and still no weight
  */
 
 /**
@@ -41,7 +44,10 @@ export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
  * @returns {Promise<import('./verdict.js').Verdict>}
  * @throws {import('./errors.js').PesoLeveError}
  */
-export async function weigh(id, { device = 'auto', dtype, catalogUrl, limits } = {}) {
+export async function weigh(
+  id,
+  { device = 'auto', dtype, catalogUrl, limits, surrogate = false } = {},
+) {
   const model = await findModel(id, catalogUrl);
   const choice = await chooseDevice(device, Object.keys(model.devices));
   const chosen = dtype ?? model.default_dtype;
@@ -50,7 +56,7 @@ export async function weigh(id, { device = 'auto', dtype, catalogUrl, limits } =
     readLimits(choice.devices.includes('webgpu'), limits),
     probe(),
   ]);
-  return judge({
+  const basis = {
     model,
     dtype: chosen,
     choice,
@@ -59,5 +65,10 @@ export async function weigh(id, { device = 'auto', dtype, catalogUrl, limits } =
     rates,
     network: networkRate(),
     pairs: pairs(),
-  });
+    surrogate: null,
+  };
+  const verdict = judge(basis);
+  if (!surrogate || verdict.verdict === 'no') return verdict;
+  const timed = await timeSurrogate(model, verdict.device, chosen, choice, catalogUrl);
+  return judge({ ...basis, surrogate: timed });
 }

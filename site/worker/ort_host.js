@@ -51,7 +51,7 @@ async function startRuntime(build, threads) {
 }
 
 /** @param {[number, number, number]} kvShape @returns {Record<string, 'gpu-buffer'>} */
-function keptOnGpu([layers]) {
+export function keptOnGpu([layers]) {
   const names = Array.from({ length: layers }, (_, i) => [
     `present.${i}.key`,
     `present.${i}.value`,
@@ -82,7 +82,7 @@ function mount(module, files) {
 }
 
 /** The first tokens one by one, later ones so many at once (export/pesoleve/graph/layouts.py). */
-const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
+export const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
 
 export class OrtHost {
   /**

@@ -62,8 +62,9 @@ def _genai_builder() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def build_decoder(model_directory: Path) -> onnx.ModelProto:
-    """Return the fp32 graph of the model in ``model_directory``, with our head, weights inside.
+def build_decoder(model_directory: Path, layers: int | None = None) -> onnx.ModelProto:
+    """Return the fp32 graph of the model in ``model_directory``, with our head, weights inside; with
+    ``layers``, of its first so many alone.
 
     Inputs: input_ids int64 (1, T), attention_mask int64 (1, past + T), logits_to_keep int64 (n,),
     top_k int64 (1,), past_key_values.N.key and .value float32 (1, kv_heads, past, head_dim).
@@ -76,9 +77,11 @@ def build_decoder(model_directory: Path) -> onnx.ModelProto:
         with _genai_builder():
             from onnxruntime_genai.models.builder import create_model
 
+            cut = {} if layers is None else {"num_hidden_layers": layers}
             create_model(
-                "", str(model_directory), temporary, "fp32", "cpu", temporary, exclude_lm_head=True
-            )
+                "", str(model_directory), temporary, "fp32", "cpu", temporary,
+                exclude_lm_head=True, **cut,
+            )  # fmt: skip
         model = onnx.load(Path(temporary) / GRAPH)
     config = AutoConfig.from_pretrained(model_directory).to_dict()
     _rotary_from_formula(model, config)

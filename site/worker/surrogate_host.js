@@ -1,0 +1,60 @@
+// A cut model, opened as the whole would be: read a prompt, write a token.
+
+import { DecoderHost } from './decoder_host.js';
+import { WasmDecoder } from './decoder_wasm.js';
+import { INT8_STEPS, keptOnGpu } from './ort_host.js';
+import { ortModule } from './ort_module.mjs';
+
+/**
+ * @typedef {object} Runner
+ * @property {(ids: number[]) => Promise<void>} read a prompt, from the beginning
+ * @property {((id: number) => Promise<void>) | null} write a token after it; null for an encoder
+ */
+
+/** The name that a cut graph knows its weights by (export/pesoleve/graph/surrogate.py). */
+const EXTERNAL_DATA = 'weights.bin';
+
+/**
+ * @param {import('./ort_host.js').OrtHost} host
+ * @param {import('../js/surrogate.js').Question} question
+ * @param {Uint8Array} graph
+ * @param {Uint8Array} weights
+ * @returns {Promise<Runner>}
+ */
+export async function openSurrogate(host, { device, layout, config, kvShape }, graph, weights) {
+  const external = [{ path: EXTERNAL_DATA, data: weights }];
+  const wasm = device !== 'webgpu';
+  const session = await host.create(wasm ? 'wasm' : device, graph, external, {
+    extra: config,
+    ...(wasm || kvShape === null ? {} : { preferredOutputLocation: keptOnGpu(kvShape) }),
+  });
+  if (kvShape === null) return { read: (ids) => encode(host, session, ids), write: null };
+  const [, heads, size] = kvShape;
+  const steps = layout === 'int8' ? INT8_STEPS : null;
+  const decoder = wasm
+    ? new WasmDecoder(ortModule(), session, [heads, size], steps)
+    : new DecoderHost(host.ort, session, [heads, size]);
+  return {
+    async read(ids) {
+      decoder.truncate(0);
+      await decoder.feed(ids, 1, 1);
+    },
+    async write(id) {
+      await decoder.feed([id], 1, 1);
+    },
+  };
+}
+
+/**
+ * @param {import('./ort_host.js').OrtHost} host
+ * @param {import('onnxruntime-web').InferenceSession} session
+ * @param {number[]} ids
+ */
+async function encode(host, session, ids) {
+  const feeds = session.inputNames.map((name) => {
+    const values = name === 'input_ids' ? ids : ids.map(() => (name === 'attention_mask' ? 1 : 0));
+    return [name, host.int64Tensor(values, 1, ids.length)];
+  });
+  const outputs = await session.run(Object.fromEntries(feeds));
+  for (const tensor of Object.values(outputs)) tensor.dispose();
+}
