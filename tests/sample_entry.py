@@ -34,7 +34,7 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
         {"session.disable_quant_qdq": "1"},
         {"fp32": [file.path for file in files]},
         {"fp32": Sizes(70_000_000, 71_000_000, 400, 64, 16, 0)},
-        {"fp32": Surrogate(files[1].path, 64, 64, 16)},
+        {"fp32": [Surrogate(files[1].path, 1, 64)]},
     )
     return Model(
         id=model_id,

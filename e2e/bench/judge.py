@@ -37,6 +37,7 @@ ONE = """
   if (argument.warm) await (await pesoleve.load(argument.id, argument)).dispose();
   const verdict = await pesoleve.weigh(argument.id, argument);
   const frozen = structuredClone(verdict);
+  const closer = await pesoleve.weigh(argument.id, { ...argument, surrogate: true });
   const model = await pesoleve.load(argument.id, argument);
   if (argument.id === 'minilm-l6') await model.run(['flying in bad weather on a cold morning at sea']);
   else {
@@ -48,7 +49,7 @@ ONE = """
   const { rates } = await import(new URL('../js/probe.js', location.href)).then(
     async ({ probe }) => ({ rates: await probe() }));
   await model.dispose();
-  return { verdict: frozen, measured, rates };
+  return { verdict: frozen, closer: structuredClone(closer), measured, rates };
 """
 TRY = """
   const verdict = await pesoleve.weigh(argument.id, argument);
@@ -79,6 +80,8 @@ class Case:
 class Judged:
     case: Case
     predicted: dict[str, Any]
+    closer: dict[str, Any]
+    """By the model cut to a few layers."""
     measured: dict[str, float]
     rates: dict[str, float]
 
@@ -123,9 +126,13 @@ def measure(browser: Browser, site: str, case: Case) -> Judged:
         page.set_default_timeout(0)
         with slowed(set(renderers()) - before, case.slower):
             told = visit.run_module(ONE, {"id": case.id, "device": case.device, "dtype": case.dtype})
-    verdict = told["verdict"]
-    predicted = {**verdict["seconds"], **{name: verdict[name] for name in FIGURES if name in verdict}}
-    return Judged(case, predicted, told["measured"], told["rates"])
+    return Judged(
+        case, figures(told["verdict"]), figures(told["closer"]), told["measured"], told["rates"]
+    )
+
+
+def figures(verdict: dict[str, Any]) -> dict[str, Any]:
+    return {**verdict["seconds"], **{name: verdict[name] for name in FIGURES if name in verdict}}
 
 
 def try_limits(playwright: Playwright) -> list[Fitted]:

@@ -18,7 +18,7 @@ from pesoleve_worker.catalog import (
 )
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
-from . import decoder_entry, decoder_stages, pack
+from . import decoder_entry, decoder_stages, pack, surrogates
 from .decoder_stages import read_json
 from .entry import Built, wire_bytes
 from .errors import QualityError, SourceError
@@ -67,7 +67,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         code=(decoder, storage),
         depends_on={"source": source.sha256},
     )
-    cut = decoder_stages.cut_graph(directory, source, stages)
+    cut = decoder_stages.cut_graphs(directory, source, shape.layers, stages)
     referenced = decoder_stages.measure_reference(recipe, source, directory, stages)
     tokenizer = stages.run(
         "tokenizer",
@@ -82,7 +82,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     surveyed = decoder_stages.survey_sensitivity(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
     sizes: dict[str, dict[str, Sizes]] = {device: {} for device in LAYOUTS}
-    cuts: dict[str, dict[str, Surrogate]] = {device: {} for device in LAYOUTS}
+    cuts: dict[str, dict[str, list[Surrogate]]] = {device: {} for device in LAYOUTS}
     measured: dict[str, dict[str, Any]] = {}
     for name, dtype in recipe.dtypes.items():
         weighed = decoder_stages.reduce_weights(name, dtype, source, graph, directory, surveyed, stages)
@@ -100,7 +100,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         packs.append(packed)
         made = pack.read_list(packed.output)
         graphs = read_json(packed.output / "layouts.json")
-        surrogates = read_json(packed.output / "surrogates.json")
+        noted = surrogates.read_note(packed.output)
         files += [file for file in made if file.path not in {known.path for known in files}]
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
@@ -108,7 +108,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
             of = [file for file in files if file.path in paths[device][name]]
             planes = weighed.output / "planes.bin"
             sizes[device][name] = decoder_sizes(planes, shape, layout, of)
-            cuts[device][name] = Surrogate(**surrogates[layout])
+            cuts[device][name] = noted[layout]
     gathered = stages.run(
         "gather",
         "gather the packed files",

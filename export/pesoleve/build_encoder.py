@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 
 from pesoleve_worker import canary as canary_module
-from pesoleve_worker import formats
 from pesoleve_worker.catalog import (
     Canary,
     Device,
@@ -26,13 +25,13 @@ from pesoleve_worker.catalog import (
 from pesoleve_worker.pipelines import feature_extraction as pipeline_module
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
-from . import native_host, pack, sizes
+from . import native_host, pack, surrogates
 from .entry import Built, Measured, check_quality, choose_default, count_parameters, lineage, quality
 from .errors import RecipeError, SourceError
 from .graph import export_onnx, optimize, pool, quantize, storage, surrogate
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
-from .sizes import encoder_sizes, graph_tensors, read_surrogate, write_surrogate
+from .sizes import encoder_sizes
 from .sources import ModelSource, resolve
 from .stages import Stage, Stages
 
@@ -87,14 +86,14 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
     )
     files = pack.read_list(tokenizer.output)
     measured: dict[str, Measured] = {}
-    cuts: dict[str, Surrogate] = {}
+    cuts: dict[str, list[Surrogate]] = {}
     packs = [tokenizer]
     for name, dtype in recipe.dtypes.items():
         quantized = _quantize(name, dtype, optimized, stages)
         measured[name] = _measure(recipe, name, source, quantized, referenced, pipeline, stages)
         check_quality(recipe, name, measured[name])
-        packed = _pack_dtype(recipe.id, name, quantized, optimized, stages)
-        cuts |= read_surrogate(packed.output, name)
+        packed = _pack_dtype(recipe.id, name, quantized, shape.layers, stages)
+        cuts[name] = surrogates.read_note(packed.output)["file"]
         packs.append(packed)
         files += pack.read_list(packed.output)
     gathered = stages.run(
@@ -226,7 +225,7 @@ def _measure(
     return Measured.from_json((stage.output / "measured.json").read_text(encoding="utf-8"))
 
 
-def _pack_dtype(model_id: str, name: str, quantized: Stage, optimized: Stage, stages: Stages) -> Stage:
+def _pack_dtype(model_id: str, name: str, quantized: Stage, layers: int, stages: Stages) -> Stage:
     def work(output: Path) -> None:
         graph = (quantized.output / storage.GRAPH).read_bytes()
         weights = (quantized.output / storage.WEIGHTS).read_bytes()
@@ -234,21 +233,22 @@ def _pack_dtype(model_id: str, name: str, quantized: Stage, optimized: Stage, st
             *pack.pack(graph, "graph", name, model_id, output),
             *pack.pack(weights, "weights", name, model_id, output),
         ]
-        cut = surrogate.cut_encoder(storage.load(quantized.output))
-        if cut is not None:
-            bare, size = surrogate.without_weights(cut)
-            content = bare.SerializeToString(deterministic=True)
-            [told] = pack.pack(content, "surrogate", None, model_id, output)
-            files.append(told)
-            whole = surrogate.cut_encoder(storage.load(optimized.output))
-            write_surrogate(output, told.path, size, graph_tensors(whole or cut))
+        cuts = []
+        model = storage.load(quantized.output)
+        for count in surrogate.layer_counts(layers):
+            cut = surrogate.cut_encoder(model, count)
+            if cut is not None:
+                told, noted = surrogates.pack_surrogate(cut, count, model_id, output)
+                files.append(told)
+                cuts.append(noted)
+        surrogates.write_note(output, {"file": cuts})
         pack.write_list(files, output)
 
     return stages.run(
         "pack",
         f"{name}: compress and hash",
         work,
-        code=(pack, surrogate, sizes, formats),
+        code=(pack, surrogate, surrogates),
         depends_on={"quantized": quantized.key, "id": model_id, "dtype": name},
     )
 
@@ -258,7 +258,7 @@ def _device(
     files: list[File],
     graph: onnx.ModelProto,
     shape: Shape,
-    cuts: dict[str, Surrogate],
+    cuts: dict[str, list[Surrogate]],
 ) -> Device:
     needed = [file for file in files if file.role != "surrogate"]
     of = {name: [file for file in needed if file.dtype in (name, None)] for name in recipe.dtypes}

@@ -13,11 +13,9 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
-from pesoleve_worker import formats
 from pesoleve_worker.catalog import Surrogate, TextGeneration
-from pesoleve_worker.sizing import multiply_adds_per_token, read_bytes_per_token
 
-from . import blocks, native_host, pack, planes, sizes, weights
+from . import blocks, native_host, pack, planes, surrogates, weights
 from .chat import chat_prompt
 from .errors import RecipeError
 from .graph import decoder, exact_gguf, layouts, storage, surrogate
@@ -184,14 +182,21 @@ async def _greedy(session: native_host.NativeDecoder, ids: list[int], count: int
     return golden
 
 
-def cut_graph(directory: Path, source: ModelSource, stages: Stages) -> Stage:
-    """The model's graph with two layers alone."""
+def cut_graphs(directory: Path, source: ModelSource, layers: int, stages: Stages) -> Stage:
+    """The model's graph with its first layers alone, in a folder for each count."""
+
+    def work(output: Path) -> None:
+        for count in surrogate.layer_counts(layers):
+            folder = output / str(count)
+            folder.mkdir()
+            storage.save(decoder.build_decoder(directory, count), folder)
+
     return stages.run(
         "cut",
-        "cut the graph to two layers",
-        lambda output: storage.save(decoder.build_decoder(directory, surrogate.LAYERS), output),
-        code=(decoder, storage),
-        depends_on={"source": source.sha256, "layers": surrogate.LAYERS},
+        "cut the graph to its first layers",
+        work,
+        code=(decoder, storage, surrogate),
+        depends_on={"source": source.sha256},
     )
 
 
@@ -203,38 +208,29 @@ def pack_dtype(
         tensors = planes.read_planes(content)
         files = pack.pack(content, "weights", name, model_id, output)
         by_layout = {}
-        surrogates = {}
-        shapes, _ = sizes.plane_tensors(weighed.output / "planes.bin")
+        cuts: dict[str, list[Surrogate]] = {layout: [] for layout in layouts.LAYOUTS}
         for layout in layouts.LAYOUTS:
             laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
             graph_file = laid.SerializeToString(deterministic=True)
             packed = pack.pack(graph_file, "graph", None, model_id, output)
             files += packed
             by_layout[layout] = [file.path for file in packed]
-            small = storage.load(cut.output)
-            few = {n: tensors[n] for n in layouts.weights_of(small) if n in tensors}
-            bare, size = surrogate.without_weights(layouts.lay_out(small, few, layout))
-            content = bare.SerializeToString(deterministic=True)
-            [told] = pack.pack(content, "surrogate", None, model_id, output)
-            files.append(told)
-            read = [t for t in shapes if t.name in few or t.tied_to in few]
-            surrogates[layout] = asdict(
-                Surrogate(
-                    told.path,
-                    size,
-                    read_bytes_per_token(read, layout),
-                    multiply_adds_per_token(read),
-                )
-            )
+            for folder in sorted(cut.output.glob("[0-9]*")):
+                small = storage.load(folder)
+                few = {n: tensors[n] for n in layouts.weights_of(small) if n in tensors}
+                laid = layouts.lay_out(small, few, layout)
+                told, noted = surrogates.pack_surrogate(laid, int(folder.name), model_id, output)
+                files.append(told)
+                cuts[layout].append(noted)
         pack.write_list(files, output)
         (output / "layouts.json").write_text(json.dumps(by_layout), encoding="utf-8")
-        (output / "surrogates.json").write_text(json.dumps(surrogates), encoding="utf-8")
+        surrogates.write_note(output, cuts)
 
     return stages.run(
         "pack",
         f"{name}: compress and hash",
         work,
-        code=(pack, layouts, planes, blocks, surrogate, sizes, formats),
+        code=(pack, layouts, planes, blocks, surrogate, surrogates),
         depends_on={
             "weights": weighed.key,
             "graph": graph.key,

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from pesoleve_worker.architecture import TensorShape
-from pesoleve_worker.catalog import File, Shape, Sizes, Surrogate
+from pesoleve_worker.catalog import File, Shape, Sizes
 from pesoleve_worker.formats import Planes, folded_bytes, layout_bytes
-from pesoleve_worker.sizing import model_sizes, multiply_adds_per_token, read_bytes_per_token
+from pesoleve_worker.sizing import model_sizes
 
 from .graph.decoder import HEAD, TABLE
 
@@ -66,23 +65,3 @@ def decoder_sizes(path: Path, shape: Shape, layout: str, files: Iterable[File]) 
     tensors, formats = plane_tensors(path)
     decoded = sum(file.decoded_bytes for file in files)
     return model_sizes(tensors, shape, layout, layout_bytes(tensors, layout, formats), decoded)
-
-
-SURROGATE = "surrogate.json"
-
-
-def write_surrogate(output: Path, path: str, weight_bytes: int, tensors: list[TensorShape]) -> None:
-    """Note beside a packed dtype what its cut graph, of ``tensors``, reads and multiplies with."""
-    told = Surrogate(
-        path,
-        weight_bytes,
-        read_bytes_per_token(tensors, "file"),
-        multiply_adds_per_token(tensors),
-    )
-    (output / SURROGATE).write_text(json.dumps(asdict(told)), encoding="utf-8")
-
-
-def read_surrogate(output: Path, dtype: str) -> dict[str, Surrogate]:
-    """Return what ``write_surrogate`` noted, by ``dtype``; empty where the model could not be cut."""
-    path = output / SURROGATE
-    return {dtype: Surrogate(**json.loads(path.read_text(encoding="utf-8")))} if path.exists() else {}

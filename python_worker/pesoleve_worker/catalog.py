@@ -143,16 +143,12 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A graph of two layers, by its path, whose weights the page makes up: how fast would the whole
-    run?
-
-    ``weight_bytes`` of them are to be made; ``read_bytes`` and ``multiply_adds`` are as in ``Sizes``.
-    """
+    """The model's graph cut to its first ``layers``, by its path; the page makes up its weights, of
+    which there are ``weight_bytes``."""
 
     path: str
+    layers: int
     weight_bytes: int
-    read_bytes: int
-    multiply_adds: int
 
 
 @dataclass(frozen=True)
@@ -164,7 +160,7 @@ class Device:
     session_config: dict[str, str]
     files: dict[str, list[str]]
     sizes: dict[str, Sizes]
-    surrogates: dict[str, Surrogate]
+    surrogates: dict[str, list[Surrogate]]
 
 
 @dataclass(frozen=True)

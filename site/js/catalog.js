@@ -102,7 +102,7 @@ function checkModel(model) {
 }
 
 /** @param {Model} model @param {string} path @returns {File} */
-function fileAt(model, path) {
+export function fileAt(model, path) {
   const file = model.files.find((candidate) => candidate.path === path);
   if (file === undefined) throw invalid(`${model.id} lists no file ${path}`);
   return file;

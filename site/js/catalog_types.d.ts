@@ -155,7 +155,7 @@ export interface Device {
     [k: string]: Sizes;
   };
   surrogates: {
-    [k: string]: Surrogate;
+    [k: string]: Surrogate[];
   };
 }
 /**
@@ -170,13 +170,12 @@ export interface Sizes {
   kv_bytes_per_token: Count;
 }
 /**
- * A graph of two layers whose weights the page makes up, `weight_bytes` of them: how fast would the whole run?
+ * The model's graph cut to its first layers; the page makes up its weights, of which there are `weight_bytes`.
  */
 export interface Surrogate {
   path: Path;
+  layers: number;
   weight_bytes: Count;
-  read_bytes: Count;
-  multiply_adds: Count;
 }
 /**
  * Inputs and the golden output of each dtype on the CPU: flattened vectors, or greedy token ids. A device whose answer differs anywhere by more than `tolerance` is not to be trusted.

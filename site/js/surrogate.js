@@ -1,26 +1,26 @@
-// A model's speed, from its own graph cut to two layers: closer than a probe, for the runtime's megabytes and
+// A model's speed, from its own graph cut to its first layers: closer than a probe, for the runtime's megabytes and
 // no weight.
 
-import { DEFAULT_CATALOG } from './catalog.js';
+import { DEFAULT_CATALOG, fileAt } from './catalog.js';
 import { PROMPT_TOKENS, SENTENCE_TOKENS } from './verdict.js';
 import { WorkerClient } from './worker_client.js';
 
 /**
  * @typedef {import('./catalog_types.js').Model} Model
+ * @typedef {import('./catalog_types.js').Surrogate & {url: string,
+ *   file: import('./catalog_types.js').File}} Graph
  * @typedef {object} Question  what site/worker/surrogate_worker.js is asked
- * @property {string} url @property {import('./catalog_types.js').File} file the graph
+ * @property {Graph[]} graphs the fewest layers first
  * @property {string} device @property {import('./protocol.js').RuntimeBuild} build @property {number} threads
  * @property {string} layout @property {Record<string, string>} config session configuration entries
- * @property {number} weightBytes
- * @property {[number, number, number] | null} kvShape layers, heads and size; null where nothing is written
+ * @property {[number, number] | null} kvShape heads and their size; null where nothing is written
  * @property {number} tokens of the prompt
  *
- * @typedef {object} Timed  scaled to the whole model, in seconds
+ * @typedef {object} Timed  of the whole model, in seconds
  * @property {number} first @property {number | null} token
  */
 
 const WORKER = new URL('../worker/surrogate_worker.js', import.meta.url);
-const LAYERS = 2; // export/pesoleve/graph/surrogate.py
 
 /** @type {Map<string, Promise<Timed>>} by what was timed: once a page */
 const known = new Map();
@@ -30,13 +30,21 @@ const known = new Map();
  * @param {string} device
  * @param {string} dtype
  * @param {import('./device.js').DeviceChoice} choice
+ * @param {import('./probe.js').Probe | null} rates
  * @param {string} [catalogUrl]
  * @returns {Promise<Timed | null>} null where the model has no surrogate
  * @throws {import('./errors.js').PesoLeveError}
  */
-export async function timeSurrogate(model, device, dtype, choice, catalogUrl = DEFAULT_CATALOG) {
+export async function timeSurrogate(
+  model,
+  device,
+  dtype,
+  choice,
+  rates,
+  catalogUrl = DEFAULT_CATALOG,
+) {
   const key = `${model.id}/${device}/${dtype}/${choice.threads}`;
-  const timed = known.get(key) ?? time(model, device, dtype, choice, catalogUrl);
+  const timed = known.get(key) ?? time(model, device, dtype, choice, rates, catalogUrl);
   if (timed === null) return null;
   known.set(key, timed);
   timed.catch(() => known.delete(key)); // the next call tries again
@@ -45,38 +53,66 @@ export async function timeSurrogate(model, device, dtype, choice, catalogUrl = D
 
 /**
  * @param {Model} model @param {string} device @param {string} dtype
- * @param {import('./device.js').DeviceChoice} choice @param {string} catalogUrl
+ * @param {import('./device.js').DeviceChoice} choice @param {import('./probe.js').Probe | null} rates
+ * @param {string} catalogUrl
  * @returns {Promise<Timed> | null}
  */
-function time(model, device, dtype, { build, threads }, catalogUrl) {
+function time(model, device, dtype, { build, threads }, rates, catalogUrl) {
   const how = model.devices[device];
-  const cut = how?.surrogates[dtype];
-  const whole = how?.sizes[dtype];
-  const file = model.files.find(({ path }) => path === cut?.path);
-  if (how === undefined || cut === undefined || whole === undefined || file === undefined)
-    return null;
+  const cuts = how?.surrogates[dtype] ?? [];
+  const [small, large] = cuts;
+  if (how === undefined || small === undefined || large === undefined) return null;
   const writes = model.task === 'text_generation';
-  const { kv_heads, head_size } = model.shape;
+  const { kv_heads, head_size, layers } = model.shape;
   /** @type {Question} */
   const question = {
-    url: new URL(file.path, new URL(catalogUrl, location.href)).href,
-    file,
+    graphs: cuts.map((cut) => ({
+      ...cut,
+      url: new URL(cut.path, new URL(catalogUrl, location.href)).href,
+      file: fileAt(model, cut.path),
+    })),
     device,
     build: device === 'webgpu' ? build : 'wasm',
     threads,
     layout: how.layout,
     config: how.session_config,
-    weightBytes: cut.weight_bytes,
-    kvShape: writes ? [LAYERS, kv_heads, head_size] : null,
+    kvShape: writes ? [kv_heads, head_size] : null,
     tokens: writes ? PROMPT_TOKENS : SENTENCE_TOKENS,
   };
+  // What a layer takes is the difference; what the embedding and the head take is the rest.
+  const whole = (
+    /** @type {number} */ few,
+    /** @type {number} */ more,
+    /** @type {number} */ least,
+  ) =>
+    few + (layers - small.layers) * Math.max(least, (more - few) / (large.layers - small.layers));
+  const least = readingSeconds(model, device, dtype, rates);
   const client = new WorkerClient(WORKER);
-  /** @type {Promise<import('../worker/surrogate_worker.js').Times>} */
+  /** @type {Promise<import('../worker/surrogate_worker.js').Times[]>} */
   const answer = client.request('time', question);
   return answer
-    .then(({ first, token }) => ({
-      first: (first * whole.multiply_adds) / cut.multiply_adds,
-      token: token === null ? null : (token * whole.read_bytes) / cut.read_bytes,
-    }))
+    .then(([few, more]) => {
+      if (few === undefined || more === undefined) throw new Error('two cuts were to be timed');
+      const token =
+        few.token === null || more.token === null ? null : whole(few.token, more.token, least);
+      return { first: whole(few.first, more.first, least), token };
+    })
     .finally(() => client.worker.terminate());
+}
+
+/**
+ * A few layers may stay in the cache from one token to the next, as the whole model does not: a layer takes
+ * at least what its weights take to be read from memory.
+ *
+ * @param {Model} model @param {string} device @param {string} dtype
+ * @param {import('./probe.js').Probe | null} rates
+ * @returns {number} seconds a layer; 0 where it is not known
+ */
+function readingSeconds(model, device, dtype, rates) {
+  const sizes = model.devices[device]?.sizes[dtype];
+  if (rates === null || sizes === undefined || device === 'webgpu') return 0;
+  const { vocabulary, hidden, layers } = model.shape;
+  const head = model.task === 'text_generation' ? vocabulary * hidden : 0;
+  const bytes = (sizes.read_bytes * (1 - head / sizes.multiply_adds)) / layers;
+  return bytes / (model.devices[device]?.layout === 'int8' ? rates.int8 : rates.float32);
 }

@@ -253,10 +253,14 @@ function predictSpeed({ model, rates, surrogate }, device, sizes) {
   // A GPU is not probed: its surrogate is what tells.
   if (rates === null || device === 'webgpu') return { first_token: null, tokens_per_second: null };
   const layout = model.devices[device]?.layout ?? 'file';
-  const tokens = model.task === 'text_generation' ? PROMPT_TOKENS : SENTENCE_TOKENS;
+  const writes = model.task === 'text_generation';
+  const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
   const reading = READING[layout] * sizes.read_bytes;
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
-  const first = (tokens * sizes.multiply_adds) / rates.compute + RUN_SECONDS;
+  // The head answers for the last token of a prompt alone.
+  const head = writes ? model.shape.vocabulary * model.shape.hidden : 0;
+  const work = tokens * (sizes.multiply_adds - head) + head;
+  const first = work / rates.compute + RUN_SECONDS;
   return {
     first_token: about(first, WITHIN.first_token),
     tokens_per_second: about(rate / reading, WITHIN.tokens_per_second),

@@ -69,6 +69,6 @@ export async function weigh(
   };
   const verdict = judge(basis);
   if (!surrogate || verdict.verdict === 'no') return verdict;
-  const timed = await timeSurrogate(model, verdict.device, chosen, choice, catalogUrl);
+  const timed = await timeSurrogate(model, verdict.device, chosen, choice, rates, catalogUrl);
   return judge({ ...basis, surrogate: timed });
 }

@@ -9,6 +9,7 @@ import { ortModule } from './ort_module.mjs';
  * @typedef {object} Runner
  * @property {(ids: number[]) => Promise<void>} read a prompt, from the beginning
  * @property {((id: number) => Promise<void>) | null} write a token after it; null for an encoder
+ * @property {() => Promise<void>} release
  */
 
 /** The name that a cut graph knows its weights by (export/pesoleve/graph/surrogate.py). */
@@ -17,23 +18,32 @@ const EXTERNAL_DATA = 'weights.bin';
 /**
  * @param {import('./ort_host.js').OrtHost} host
  * @param {import('../js/surrogate.js').Question} question
+ * @param {number} layers
  * @param {Uint8Array} graph
  * @param {Uint8Array} weights
  * @returns {Promise<Runner>}
  */
-export async function openSurrogate(host, { device, layout, config, kvShape }, graph, weights) {
+export async function openSurrogate(host, question, layers, graph, weights) {
+  const { device, layout, config, kvShape } = question;
   const external = [{ path: EXTERNAL_DATA, data: weights }];
   const wasm = device !== 'webgpu';
   const session = await host.create(wasm ? 'wasm' : device, graph, external, {
     extra: config,
-    ...(wasm || kvShape === null ? {} : { preferredOutputLocation: keptOnGpu(kvShape) }),
+    ...(wasm || kvShape === null
+      ? {}
+      : { preferredOutputLocation: keptOnGpu([layers, ...kvShape]) }),
   });
-  if (kvShape === null) return { read: (ids) => encode(host, session, ids), write: null };
-  const [, heads, size] = kvShape;
+  if (kvShape === null) {
+    return {
+      read: (ids) => encode(host, session, ids),
+      write: null,
+      release: () => session.release(),
+    };
+  }
   const steps = layout === 'int8' ? INT8_STEPS : null;
   const decoder = wasm
-    ? new WasmDecoder(ortModule(), session, [heads, size], steps)
-    : new DecoderHost(host.ort, session, [heads, size]);
+    ? new WasmDecoder(ortModule(), session, kvShape, steps)
+    : new DecoderHost(host.ort, session, kvShape);
   return {
     async read(ids) {
       decoder.truncate(0);
@@ -42,6 +52,7 @@ export async function openSurrogate(host, { device, layout, config, kvShape }, g
     async write(id) {
       await decoder.feed([id], 1, 1);
     },
+    release: () => decoder.release(),
   };
 }
 

@@ -1,8 +1,8 @@
-"""A model cut to two layers, without its weights: a few kilobytes that tell how fast the whole would
-run.
+"""A model cut to its first layers, without its weights: a few kilobytes that tell how fast the whole
+would run.
 
-The page fills in weights of its own making, runs it, and scales what it measured by the weights that
-the whole reads and multiplies with. The embedding and the head stay, since they are not a layer's.
+The page fills in weights of its own making, and times two cuts: what a layer takes is the difference,
+what the embedding and the head take is the rest.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from onnx import TensorProto, numpy_helper
 
 from .storage import WEIGHTS
 
-LAYERS = 2
 SMALLEST_EXTERNAL = 1024
+"""Bytes of what is not external already; a smaller tensor stays in the graph."""
 ALIGNMENT = 64
 
 
-def cut_encoder(model: onnx.ModelProto, layers: int = LAYERS) -> onnx.ModelProto | None:
+def layer_counts(layers: int) -> tuple[int, ...]:
+    """Return how many layers the cuts of a model with ``layers`` have; none where it has one."""
+    return (1, min(3, layers)) if layers > 1 else ()
+
+
+def cut_encoder(model: onnx.ModelProto, layers: int) -> onnx.ModelProto | None:
     """Return ``model`` with its first ``layers`` alone, or None where it cannot be told what a layer
     is: a fused one ends in every second SkipLayerNormalization."""
     norms = [node for node in model.graph.node if node.op_type == "SkipLayerNormalization"]
-    if len(norms) % 2 or len(norms) <= 2 * layers:
+    if len(norms) % 2 or len(norms) < 2 * layers:
         return None
     last, kept = norms[-1].output[0], norms[2 * layers - 1].output[0]
     cut = onnx.ModelProto()
@@ -57,7 +62,7 @@ def without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     for tensor in bare.graph.initializer:
         told = {entry.key: entry.value for entry in tensor.external_data}
         size = int(told["length"]) if "length" in told else _size(tensor)
-        if size < SMALLEST_EXTERNAL:
+        if "length" not in told and size < SMALLEST_EXTERNAL:
             continue
         for field in ("raw_data", "float_data", "int32_data", "int64_data", "external_data"):
             tensor.ClearField(field)

@@ -54,7 +54,7 @@ def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 
 def test_the_first_two_layers_alone() -> None:
     whole = encoder(5)
-    cut = surrogate.cut_encoder(whole)
+    cut = surrogate.cut_encoder(whole, 2)
     assert cut is not None
     x = np.random.default_rng(6).standard_normal((1, 3, WIDTH)).astype(np.float32)
     np.testing.assert_array_equal(run(cut, x), run(encoder(2), x))
@@ -62,17 +62,22 @@ def test_the_first_two_layers_alone() -> None:
     assert len(whole.graph.node) == 5 * 4 + 1  # which is as it was
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-def test_what_has_no_more_layers_is_not_cut(layers: int) -> None:
-    assert surrogate.cut_encoder(encoder(layers)) is None
+def test_what_has_no_so_many_layers_is_not_cut() -> None:
+    assert surrogate.cut_encoder(encoder(2), 3) is None
+    assert surrogate.cut_encoder(onnx.ModelProto(), 1) is None
+
+
+@pytest.mark.parametrize(("layers", "counts"), [(30, (1, 3)), (3, (1, 3)), (2, (1, 2)), (1, ())])
+def test_two_cuts_tell_a_layer_from_the_rest(layers: int, counts: tuple[int, ...]) -> None:
+    assert surrogate.layer_counts(layers) == counts
 
 
 def test_without_weights_it_asks_for_one_file_of_the_said_size() -> None:
-    cut = surrogate.cut_encoder(encoder(3))
+    cut = surrogate.cut_encoder(encoder(3), 2)
     assert cut is not None
     bare, size = surrogate.without_weights(cut)
     large = [t for t in bare.graph.initializer if t.data_location == TensorProto.EXTERNAL]
-    assert len(large) == 4
+    assert len(large) == 4  # norms are small, and stay
     assert size == 4 * WIDTH * WIDTH * 4
     assert len(bare.SerializeToString()) < 3000
     weights = b"\x3c" * size
