@@ -31,7 +31,7 @@ JUDGE = """
     const plan = { model: 10e6, total: 20e6, stored: 0, ...given.plan };
     const rates = { compute: 12e9, float32: 20e9, int8: 16e9, threads: 2 };
     const network = { value: 1e6, low: 5e5, high: 2e6 };
-    const device = { choice, limits, rates, network, pairs: [] };
+    const device = { choice, limits, rates, network, pairs: [], surrogate: null };
     return judge({ model, dtype: model.default_dtype, plan, ...device, ...given.basis });
   }));
 """

@@ -1,6 +1,7 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
-Both models on WASM with 1 and 2 threads on a CPU slowed once, twice and four times, with their files on
+Both models on WASM with 1 and 2 threads, their default dtypes on a CPU slowed twice and four times too,
+with their files on
 the disk, since a first visit from the same machine tells nothing of a network; first visits on
 throttled connections; and WebAssembly memory limited for real, where a "yes" must not be false. Writes
 ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
@@ -29,6 +30,8 @@ MODELS = (
     (MINILM, "wasm", "fp32"), (MINILM, "wasm", "q4"), (CHAT, "wasm", "q4_1"), (CHAT, "wasm", "q3"),
     (CHAT, "wasm_small", "q4_1"),
 )  # fmt: skip
+DEFAULTS = tuple(model for model in MODELS if model[2] in ("q4", "q4_1"))
+"""What is measured on a slowed CPU too."""
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_MS = 20
 PAGE = 65536
@@ -101,7 +104,7 @@ class Fitted:
 def cases() -> Iterator[Case]:
     for threads in (2, 1):
         for slower in (1, 2, 4):
-            for id, device, dtype in MODELS:
+            for id, device, dtype in MODELS if slower == 1 else DEFAULTS:
                 yield Case(id, device, dtype, threads, slower)
     for megabits in (5, 20, 100):
         yield Case(MINILM, "wasm", "q4", 2, 1, megabits)

@@ -28,9 +28,10 @@ TIMED = ("first_token", "tokens_per_second")
 COVERAGE = 0.9
 
 
-def pairs(
-    results: dict[str, Any], figure: str
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], float]]:
+Pair = tuple[dict[str, Any], dict[str, Any], float]
+
+
+def pairs(results: dict[str, Any], figure: str, by: str = "predicted") -> Iterator[Pair]:
     """Yield (case, predicted, measured). A download is judged where there was a network to tell of."""
     for row in results["judged"]:
         throttled = row["case"]["megabits"] is not None

@@ -70,7 +70,7 @@ export class VerdictPanel extends PageElement {
           this.runtime > 0 &&
           ['probe', 'nothing'].includes(verdict.basis) &&
           verdict.verdict !== 'no'
-            ? html`<button class="button button--quiet verdict__time" type="button" ?disabled=${this.timing} @click=${this.time}>${
+            ? html`<button class="verdict__time" type="button" ?disabled=${this.timing} @click=${this.time}>${
                 this.timing
                   ? t('verdict.timing')
                   : t('verdict.time', { megabytes: megabytes(this.runtime) })

@@ -15,8 +15,10 @@ import '../components/semantic_search.js';
 import '../components/stored_models.js';
 import '../components/weight_ladder.js';
 import { html, nothing, PageElement } from '../components/element.js';
+import { asked, device, limits, showModel } from './address.js';
+import './document_words.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
-import { chooseLocale, localeChanges, setLocale, t } from './i18n.js';
+import { chooseLocale, setLocale, t } from './i18n.js';
 import { LoadProgress } from './load_state.js';
 import { keepOffline, keepRuntimes } from './offline.js';
 import { keepPair, measuredFigures } from './pairs.js';
@@ -36,15 +38,6 @@ import { catalog, load, plan, weigh } from './pesoleve.js';
  * )} State
  */
 
-/** A visitor, or a test, may ask for a model and a device in the address: ?model=minilm-l6&device=wasm. */
-const asked = new URLSearchParams(location.search);
-const DEVICE = /** @type {import('./device.js').DeviceOption} */ (asked.get('device') ?? 'auto');
-
-/** To see what a smaller device would be told: ?wasm_memory=100000000, in bytes. */
-const LIMITS = ['wasm_memory', 'device_memory', 'quota', 'gpu_buffer']
-  .filter((name) => Number(asked.get(name)) > 0)
-  .map((name) => [name, Number(asked.get(name))]);
-
 /** Whoever clicks at once wants the model, not to wait for the device to be measured. */
 const UNDECIDED_MS = 300;
 
@@ -58,6 +51,7 @@ class Page extends PageElement {
     entry: { state: true },
     plan: { state: true },
     verdict: { state: true },
+    timing: { state: true },
     dtype: { state: true },
     runs: { state: true },
     stored: { state: true },
@@ -75,6 +69,10 @@ class Page extends PageElement {
     this.plan = null;
     /** @type {import('./verdict.js').Verdict | null} */
     this.verdict = null;
+    /** Whether a cut model is being timed. */
+    this.timing = false;
+    /** Whether a model has been loaded in this page, and ONNX Runtime with it. */
+    this.runtimeIsHere = false;
     this.dtype = '';
     this.runs = 0;
     /** How often what is stored may have changed. */
@@ -88,6 +86,7 @@ class Page extends PageElement {
     this.addEventListener('pl-load', () => this.load());
     this.addEventListener('pl-cancel', () => this.cancel());
     this.addEventListener('pl-pause', () => this.pause());
+    this.addEventListener('pl-time', () => this.time());
     this.addEventListener('pl-stored', () => this.choose(this.dtype));
     this.addEventListener('pl-ran', () => {
       this.runs += 1;
@@ -128,8 +127,7 @@ class Page extends PageElement {
     this.plan = null;
     this.verdict = null;
     this.state = { kind: 'choosing' };
-    asked.set('model', id);
-    history.replaceState(null, '', `?${asked}${location.hash}`);
+    showModel(id);
     await this.choose(entry.default_dtype);
   }
 
@@ -139,7 +137,7 @@ class Page extends PageElement {
     if (entry === null) return;
     this.dtype = dtype;
     try {
-      const found = await plan(entry.id, { device: DEVICE, dtype });
+      const found = await plan(entry.id, { device, dtype });
       if (entry !== this.entry || dtype !== this.dtype) return;
       this.plan = found;
       if (this.state.kind !== 'ready') await this.weigh(entry, dtype);
@@ -156,9 +154,28 @@ class Page extends PageElement {
       dtype === this.dtype &&
       !['loading', 'ready'].includes(this.state.kind);
     if (!asIs()) return;
-    const limits = Object.fromEntries(LIMITS);
-    const found = await weigh(entry.id, { device: DEVICE, dtype, limits });
-    if (asIs()) this.verdict = found;
+    const options = { device, dtype, limits };
+    const found = await weigh(entry.id, options);
+    if (!asIs()) return;
+    this.verdict = found;
+    // The runtime is here since another model was loaded: two layers tell more than a probe.
+    if (this.runtimeIsHere && found.basis === 'probe') await this.time();
+  }
+
+  /** Run the model cut to two layers. */
+  async time() {
+    const { entry, dtype } = this;
+    if (entry === null || this.timing) return;
+    this.timing = true;
+    try {
+      const found = await weigh(entry.id, { device, dtype, limits, surrogate: true });
+      if (entry === this.entry && dtype === this.dtype && this.state.kind !== 'loading') {
+        this.verdict = found;
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    this.timing = false;
   }
 
   /** Put what was measured beside what was predicted. */
@@ -186,7 +203,7 @@ class Page extends PageElement {
       const predicted = this.plan.total - this.plan.stored;
       const { verdict } = this;
       const model = await load(this.entry.id, {
-        device: DEVICE,
+        device,
         dtype: this.dtype,
         signal: abort.signal,
         onProgress: (step) => {
@@ -195,6 +212,7 @@ class Page extends PageElement {
         },
       });
       loading = false;
+      this.runtimeIsHere = true;
       this.runs = 0;
       this.state = { kind: 'ready', model, predicted, verdict, at: new Date().toISOString() };
       this.checkPrediction();
@@ -267,7 +285,7 @@ class Page extends PageElement {
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
             <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.verdict}
                            .measured=${model === null ? {} : measuredFigures(model.stats)}
-                           dtype=${this.dtype} ?busy=${busy}
+                           dtype=${this.dtype} ?busy=${busy} ?timing=${this.timing}
                            ?loaded=${model?.stats.dtype === this.dtype}
                            ?paused=${state.kind === 'paused'}></pl-model-card>`
       }
@@ -289,15 +307,6 @@ class Page extends PageElement {
   }
 }
 
-/** The words of index.html itself, outside any component. */
-function translateDocument() {
-  document.title = t('page.title');
-  for (const element of document.querySelectorAll('[data-t]')) {
-    element.textContent = t(/** @type {HTMLElement} */ (element).dataset.t ?? '');
-  }
-}
-
-localeChanges.addEventListener('change', translateDocument);
 await setLocale(chooseLocale());
 customElements.define('pl-page', Page);
 const page = /** @type {Page} */ (document.querySelector('pl-page'));
