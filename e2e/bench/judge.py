@@ -1,10 +1,9 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
-Both models on WASM with 1 and 2 threads, their default dtypes on a CPU slowed twice and four times too,
-with their files on
-the disk, since a first visit from the same machine tells nothing of a network; first visits on
-throttled connections; and WebAssembly memory limited for real, where a "yes" must not be false. Writes
-``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
+Both models on WASM with 2 threads; their default dtypes with 1 too, and on a CPU slowed twice and four
+times; with their files on the disk, since a first visit from this machine tells nothing of a network;
+first visits on throttled connections; and WebAssembly memory limited for real, where a "yes" must not
+be false. Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
 from .. import chromium
+from ..lasting_browser import open_browser
 from ..renderer_memory import renderers
 from ..server import serve_site
 from ..visit import Visit
@@ -35,6 +36,7 @@ DEFAULTS = tuple(model for model in MODELS if model[2] in ("q4", "q4_1"))
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_MS = 20
 PAGE = 65536
+LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 
 ONE = """
   if (argument.warm) await (await pesoleve.load(argument.id, argument)).dispose();
@@ -102,18 +104,25 @@ class Fitted:
 
 
 def cases() -> Iterator[Case]:
+    for id, device, dtype in MODELS:
+        yield Case(id, device, dtype, threads=2)
     for threads in (2, 1):
-        for slower in (1, 2, 4):
-            for id, device, dtype in MODELS if slower == 1 else DEFAULTS:
+        for slower in (1, 2, 4) if threads == 1 else (2, 4):
+            for id, device, dtype in DEFAULTS:
                 yield Case(id, device, dtype, threads, slower)
     for megabits in (5, 20, 100):
         yield Case(MINILM, "wasm", "q4", 2, 1, megabits)
     yield Case(CHAT, "wasm", "q4_1", 2, 1, 100)
 
 
-def measure(browser: Browser, site: str, case: Case) -> Judged:
+def measure(playwright: Playwright, site: str, case: Case) -> Judged:
     before = set(renderers())
-    with browser.new_context(service_workers="block") as context:
+    # A profile on the disk: a private window, which is what other contexts are, keeps no model.
+    with (
+        TemporaryDirectory() as profile,
+        open_browser(playwright, Path(profile), LAUNCH, {"service_workers": "block"}) as browser,
+    ):
+        context = browser.context
         page = context.new_page()
         visit = Visit(page)
         if case.megabits is not None:
@@ -128,7 +137,8 @@ def measure(browser: Browser, site: str, case: Case) -> Judged:
         visit.open_blank(site)
         page.set_default_timeout(0)
         with slowed(set(renderers()) - before, case.slower):
-            told = visit.run_module(ONE, {"id": case.id, "device": case.device, "dtype": case.dtype})
+            argument = {"id": case.id, "device": case.device, "dtype": case.dtype}
+            told = visit.run_module(ONE, {**argument, "warm": case.megabits is None})
     return Judged(
         case, figures(told["verdict"]), figures(told["closer"]), told["measured"], told["rates"]
     )
@@ -160,13 +170,11 @@ def try_limits(playwright: Playwright) -> list[Fitted]:
 def main() -> None:
     with sync_playwright() as playwright:
         fitted = try_limits(playwright)
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         judged = []
         with serve_site() as isolated, serve_site(isolation=False) as plain:
             for case in cases():
-                judged.append(measure(browser, isolated if case.threads > 1 else plain, case))
+                judged.append(measure(playwright, isolated if case.threads > 1 else plain, case))
                 print(judged[-1], flush=True)
-        browser.close()
     results = {"judged": [asdict(row) for row in judged], "fitted": [asdict(row) for row in fitted]}
     (HERE / "judged.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report(results)

@@ -27,8 +27,11 @@ export function networkRate() {
   // The browser tells at most so much; and a small file is always slower than the connection.
   const least = Math.max(seen, told);
   if (least === 0) return null;
+  // What is faster than the most that is told says so too: three times as much is a guess in its middle.
   const capped = told === 0 || told >= MOST_TOLD;
-  return { value: least, low: least / 2, high: least * (capped ? 40 : 3) };
+  return capped
+    ? { value: 3 * least, low: least / 2, high: 40 * least }
+    : { value: least, low: least / 2, high: 3 * least };
 }
 
 /** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */

@@ -11,7 +11,7 @@ import { aborted } from './errors.js';
 
 const WORKER = new URL('../worker/probe_worker.js', import.meta.url);
 const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
-const VERSION = 1;
+const VERSION = 2;
 
 /** More than a cache holds, where there is memory to spare; a phone is not made to find out. */
 const ROOMY = 24 * 2 ** 20;

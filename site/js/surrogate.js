@@ -2,7 +2,7 @@
 // no weight.
 
 import { DEFAULT_CATALOG, fileAt } from './catalog.js';
-import { PROMPT_TOKENS, SENTENCE_TOKENS } from './verdict.js';
+import { PROMPT_TOKENS, SENTENCE_TOKENS, WAITING } from './verdict.js';
 import { WorkerClient } from './worker_client.js';
 
 /**
@@ -114,5 +114,6 @@ function readingSeconds(model, device, dtype, rates) {
   const { vocabulary, hidden, layers } = model.shape;
   const head = model.task === 'text_generation' ? vocabulary * hidden : 0;
   const bytes = (sizes.read_bytes * (1 - head / sizes.multiply_adds)) / layers;
-  return bytes / (model.devices[device]?.layout === 'int8' ? rates.int8 : rates.float32);
+  const rate = model.devices[device]?.layout === 'int8' ? rates.int8 : rates.float32;
+  return (bytes / rate) * (rates.threads > 1 ? WAITING : 1);
 }

@@ -4,8 +4,22 @@ from typing import get_args
 
 import pytest
 
+from pesoleve_worker.architecture import TensorShape
 from pesoleve_worker.catalog import Shape, WeightClass
-from pesoleve_worker.sizing import WEIGHT_CLASSES, shape_from_config, weight_class
+from pesoleve_worker.formats import layout_bytes
+from pesoleve_worker.sizing import (
+    HEAP_FACTOR,
+    PYTHON_HEAP,
+    RUNTIME_HEAP,
+    WEIGHT_CLASSES,
+    device_sizes,
+    estimate,
+    kv_bytes_per_token,
+    model_sizes,
+    published_shape,
+    shape_from_config,
+    weight_class,
+)
 
 BERT = {
     "model_type": "bert",
@@ -126,3 +140,59 @@ def test_a_key_value_head_count_that_is_no_count_is_named(value: object) -> None
 def test_everything_missing_is_named_at_once() -> None:
     with pytest.raises(ValueError, match=r"num_hidden_layers.*vocab_size.*model_type"):
         shape_from_config({})
+
+
+def test_a_published_configuration_may_leave_out_defaults() -> None:
+    gemma = {
+        "model_type": "gemma", "vocab_size": 256000, "hidden_size": 2048, "intermediate_size": 16384,
+        "num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1,
+    }  # fmt: skip
+    shape = published_shape(gemma)
+    assert (shape.head_size, shape.context) == (256, 8192)
+    gpt2 = {"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12}
+    shape = published_shape(gpt2)
+    assert (shape.hidden, shape.layers, shape.heads) == (768, 12, 12)
+    assert (shape.intermediate, shape.context) == (3072, 1024)
+    t5 = {"model_type": "t5", "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 2048,
+          "num_layers": 6, "num_heads": 8}  # fmt: skip
+    shape = published_shape(t5)
+    assert (shape.hidden, shape.head_size, shape.context) == (512, 64, 512)
+
+
+def test_a_key_and_a_value_a_layer_for_each_token() -> None:
+    grouped = shape_from_config({**BERT, "model_type": "llama", "num_key_value_heads": 3})
+    assert kv_bytes_per_token(grouped) == 2 * 6 * 3 * 32 * 4
+    assert kv_bytes_per_token(grouped, element=2) == 2 * 6 * 3 * 32 * 2
+    assert kv_bytes_per_token(shape_from_config(BERT)) == 0
+
+
+TIED = [
+    TensorShape("table", "embedding", (100, 32)),
+    TensorShape("norm", "vector", (32,)),
+    TensorShape("up", "matrix", (64, 32)),
+    TensorShape("head", "matrix", (100, 32), tied_to="table"),
+]
+
+
+def test_what_is_tied_is_multiplied_with_and_kept_once() -> None:
+    shape = shape_from_config({**BERT, "model_type": "llama"})
+    fast = model_sizes(TIED, shape, "float32", layout_bytes(TIED, "float32"), decoded=1000)
+    kept = 4 * (3200 + 32 + 2048)
+    assert fast.memory_bytes == PYTHON_HEAP + RUNTIME_HEAP + round(HEAP_FACTOR["float32"] * kept)
+    assert fast.loading_bytes == fast.memory_bytes + 1000 + kept
+    assert fast.multiply_adds == 3200 + 2048
+    assert fast.read_bytes == 4 * (3200 + 2048)
+    assert fast.largest_tensor_bytes == 4 * 3200
+    small = model_sizes(TIED, shape, "int8", layout_bytes(TIED, "int8"), decoded=1000)
+    assert small.read_bytes == 3200 + 2048 + 5 * 164
+    assert small.loading_bytes == small.memory_bytes + 1000  # it is expanded a tensor at a time
+
+
+def test_a_dtype_fits_where_its_smallest_layout_does() -> None:
+    llama = shape_from_config({**BERT, "model_type": "llama"})
+    sizes = device_sizes(TIED, llama, "q4_1")
+    assert set(sizes) == {"wasm", "wasm_small"}
+    found = estimate(TIED, llama)
+    assert found["q4_1"].memory_bytes == sizes["wasm_small"].memory_bytes
+    assert found["fp32"].memory_bytes == device_sizes(TIED, llama, "fp32")["wasm"].memory_bytes
+    assert set(device_sizes(TIED, shape_from_config(BERT), "q4_1")) == {"wasm"}
