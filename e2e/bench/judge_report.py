@@ -46,8 +46,9 @@ def report(results: dict[str, Any]) -> str:
         f"# Predicted against measured: {datetime.now(UTC):%Y-%m-%d}",
         "",
         "`python -m e2e.bench.judge`: both models on WASM with 2 threads; their default dtypes with 1 "
-        "too, and with the renderer slowed 2 and 4 times; all from the disk; and first visits on throttled connections. The verdict was frozen "
-        "before each load. Error is |predicted − measured| / measured.",
+        "too, and with the renderer slowed 2 and 4 times; all from the disk; and first visits on "
+        "throttled connections. The verdict was frozen before each load. Error is "
+        "|predicted − measured| / measured.",
         "",
         "| figure | n | median error | wished for | inside the interval | wished for |",
         "|---|---:|---:|---:|---:|---:|",

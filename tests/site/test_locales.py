@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pesoleve_worker.architecture import CONFIG_PROBLEMS
 from pesoleve_worker.errors import CODES
 from pesoleve_worker.sizing import WEIGHT_CLASSES
 
@@ -23,9 +24,9 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def told_by(typedef: str) -> set[str]:
-    """The words that a union in ``device.js`` allows: the page words whichever comes."""
-    source = (SITE / "js" / "device.js").read_text(encoding="utf-8").replace("\n *", "")
+def told_by(typedef: str, module: str = "device.js") -> set[str]:
+    """The words that a union in a module allows: the page words whichever comes."""
+    source = (SITE / "js" / module).read_text(encoding="utf-8").replace("\n *", "")
     union = re.search(rf"@typedef \{{([^}}]*)\}} {typedef}\b", source)
     assert union is not None
     return set(re.findall(r"'(\w+)'", union[1]))
@@ -51,6 +52,12 @@ FAMILIES = {
     "column": {"file", "role", "wire", "decoded"},
     "measured.storage": {"quota", "disk_full", "unsupported"},
     "card.metered": {"save_data", "cellular"},
+    "verdict": told_by("Answer", "verdict.js"),
+    "verdict.reason": told_by("ReasonCode", "verdict.js"),
+    "confidence": {"high", "medium", "low"},
+    "basis": {"measured", "surrogate", "probe", "nothing"},
+    "figure": told_by("FigureName", "pairs.js") - {"bytes"} | {"answer"},
+    "calculator.problem": set(CONFIG_PROBLEMS),
     "setting": SETTINGS,
     "setting_help": SETTINGS,
 }

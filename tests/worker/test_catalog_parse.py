@@ -113,7 +113,7 @@ def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
             ("files", 1, "role"),
             "decoder",
             "model.files[1].role",
-            "one of graph, weights, tokenizer",
+            "one of graph, weights, tokenizer, surrogate",
         ),
         (("files", 0, "dtype"), 32, "model.files[0].dtype", "str"),
         (("files", 1, "codec"), None, "model.files[1].codec", "one of identity, zstd"),
