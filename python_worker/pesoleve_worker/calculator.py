@@ -21,8 +21,8 @@ def weigh(text: str) -> str:
     """Weigh ``text``, a ``config.json`` or a count like ``2B``.
 
     Returns:
-        ``{"ok": {parameters, weight_class, task, dtypes: {<dtype>: {…, sizes: {<device>: Sizes}}}}}``,
-        or ``{"error": {code, detail}}`` with a code of ``CONFIG_PROBLEMS``. As JSON.
+        ``{"ok": {parameters, weight_class, encoder, shape, dtypes: {<dtype>: {…, sizes}}}}``, sizes by
+        device, or ``{"error": {code, detail}}`` with a code of ``CONFIG_PROBLEMS``. As JSON.
     """
     try:
         return json.dumps({"ok": _weigh(text)})
@@ -61,4 +61,6 @@ def _answer(weighed: Any, tensors: list[TensorShape], shape: Shape | None) -> di
         sizes = device_sizes(tensors, shape, dtype)
         size["sizes"] = {device: asdict(of) for device, of in sizes.items()}
     answer["encoder"] = all(size["kv_bytes_per_token"] == 0 for size in answer["dtypes"].values())
+    vocabulary, hidden = (0, 0) if shape is None else (shape.vocabulary, shape.hidden)
+    answer["shape"] = {"vocabulary": vocabulary, "hidden": hidden}
     return answer

@@ -15,7 +15,7 @@ import { WorkerClient } from './worker_client.js';
  *   kv_bytes_per_token: number | null, sizes: Record<string, Sizes>}} Estimate
  * @typedef {{parameters: {total: number, stored: number, embedding: number}, weight_class: string,
  *   dtypes: Record<string, Estimate>}} Weighed
- * @typedef {Weighed & {encoder: boolean}} Answer
+ * @typedef {Weighed & {encoder: boolean, shape: {vocabulary: number, hidden: number}}} Answer
  * @typedef {{name: string, config: object, weighed: Weighed}} Published
  */
 
@@ -59,6 +59,7 @@ export async function judgeAnswer(answer, dtype) {
   const model = /** @type {import('./catalog_types.js').Model} */ (
     /** @type {unknown} */ ({
       id: path,
+      shape: answer.shape,
       task: answer.encoder ? 'feature_extraction' : 'text_generation',
       files: [{ ...file, bytes: estimate.wire_bytes, decoded_bytes: estimate.decoded_bytes }],
       devices: Object.fromEntries(

@@ -30,6 +30,7 @@ def test_a_configuration() -> None:
     assert told["parameters"]["total"] == 134_515_008
     assert told["weight_class"] == "welter"
     assert not told["encoder"]
+    assert told["shape"] == {"vocabulary": 49152, "hidden": 576}
     sizes = told["dtypes"]["q4_1"]["sizes"]
     assert set(sizes) == {"wasm", "wasm_small"}
     assert sizes["wasm"]["read_bytes"] > 3.9 * sizes["wasm_small"]["read_bytes"]
