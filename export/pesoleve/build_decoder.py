@@ -23,7 +23,8 @@ from .decoder_stages import read_json
 from .entry import Built, wire_bytes
 from .errors import QualityError, SourceError
 from .graph import decoder, storage
-from .recipe import DecoderRecipe, GgufSource
+from .recipe import DecoderRecipe
+from .recipe_base import GgufSource
 from .sizes import decoder_sizes
 from .sources import gguf_tokenizer, resolve
 from .stages import Stages

@@ -8,30 +8,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from pesoleve_worker import canary as canary_module
 from pesoleve_worker.catalog import (
     Canary,
-    Device,
-    File,
     License,
     Model,
     Pipeline,
-    Shape,
     Source,
     Surrogate,
 )
-from pesoleve_worker.pipelines import feature_extraction as pipeline_module
+from pesoleve_worker.pipelines import batches as pipeline_module
 from pesoleve_worker.sizing import shape_from_config, weight_class
 
-from . import native_host, pack, surrogates
+from . import encoder_files, native_host, pack, surrogates
 from .entry import Built, Measured, check_quality, choose_default, count_parameters, lineage, quality
 from .errors import RecipeError, SourceError
-from .graph import export_onnx, optimize, pool, quantize, storage, surrogate
+from .graph import export_onnx, optimize, pool, quantize, storage
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
-from .sizes import encoder_sizes
 from .sources import ModelSource, resolve
 from .stages import Stage, Stages
 
@@ -92,7 +87,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         quantized = _quantize(name, dtype, optimized, stages)
         measured[name] = _measure(recipe, name, source, quantized, referenced, pipeline, stages)
         check_quality(recipe, name, measured[name])
-        packed = _pack_dtype(recipe.id, name, quantized, shape.layers, stages)
+        packed = encoder_files.pack_dtype(recipe.id, name, quantized, shape.layers, stages)
         cuts[name] = surrogates.read_note(packed.output)["file"]
         packs.append(packed)
         files += pack.read_list(packed.output)
@@ -105,7 +100,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
     )
     graph = storage.load(optimized.output)
     parameters = count_parameters(source.directory, graph)
-    device_entry = _device(recipe, files, graph, shape, cuts)
+    device = encoder_files.device(recipe.dtypes, files, graph, shape, cuts)
     model = Model(
         id=recipe.id,
         title=recipe.title.model_dump(by_alias=True),
@@ -121,7 +116,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         pipeline=pipeline,
         default_dtype=choose_default(recipe, measured, files),
         files=files,
-        devices=dict.fromkeys(("wasm", "webgpu"), device_entry),
+        devices=dict.fromkeys(("wasm", "webgpu"), device),
         canary=Canary(
             recipe.canary.inputs,
             {name: result.canary for name, result in measured.items()},
@@ -223,52 +218,3 @@ def _measure(
         },
     )
     return Measured.from_json((stage.output / "measured.json").read_text(encoding="utf-8"))
-
-
-def _pack_dtype(model_id: str, name: str, quantized: Stage, layers: int, stages: Stages) -> Stage:
-    def work(output: Path) -> None:
-        graph = (quantized.output / storage.GRAPH).read_bytes()
-        weights = (quantized.output / storage.WEIGHTS).read_bytes()
-        files = [
-            *pack.pack(graph, "graph", name, model_id, output),
-            *pack.pack(weights, "weights", name, model_id, output),
-        ]
-        cuts = []
-        model = storage.load(quantized.output)
-        for count in surrogate.layer_counts(layers):
-            cut = surrogate.cut_encoder(model, count)
-            if cut is not None:
-                told, noted = surrogates.pack_surrogate(cut, count, model_id, output)
-                files.append(told)
-                cuts.append(noted)
-        surrogates.write_note(output, {"file": cuts})
-        pack.write_list(files, output)
-
-    return stages.run(
-        "pack",
-        f"{name}: compress and hash",
-        work,
-        code=(pack, surrogate, surrogates),
-        depends_on={"quantized": quantized.key, "id": model_id, "dtype": name},
-    )
-
-
-def _device(
-    recipe: Recipe,
-    files: list[File],
-    graph: onnx.ModelProto,
-    shape: Shape,
-    cuts: dict[str, list[Surrogate]],
-) -> Device:
-    needed = [file for file in files if file.role != "surrogate"]
-    of = {name: [file for file in needed if file.dtype in (name, None)] for name in recipe.dtypes}
-    return Device(
-        "file",
-        dict(quantize.SESSION_CONFIG),
-        {name: [file.path for file in own] for name, own in of.items()},
-        {
-            name: encoder_sizes(graph, shape, dtype.bits, dtype.block_size, of[name])
-            for name, dtype in recipe.dtypes.items()
-        },
-        cuts,
-    )

@@ -41,6 +41,13 @@ def build(
         typer.Argument(help=f"Recipes: paths, or names of: {', '.join(bundled())}. Default: all."),
     ] = None,
     out: Models = SITE / "models",
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="Train the lab's models again instead of reading kept weights."),
+    ] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="With --train: a directory for the trained weights.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Export, reduce, measure and pack models, and write the catalog."""
@@ -50,9 +57,9 @@ def build(
 
     try:
         wanted = [load_recipe(name) for name in recipes or bundled()]
-        with show.progress(errors, sum(map(stage_count, wanted))) as report:
-            stages = Stages(default_cache(), report)
-            built = [build_recipe(recipe, stages) for recipe in wanted]
+        with show.progress(errors, sum(map(stage_count, wanted))) as (report, tell):
+            stages = Stages(default_cache(), report, tell)
+            built = [build_recipe(recipe, stages, train, keep) for recipe in wanted]
     except KeyboardInterrupt:  # typer would exit without a word
         errors.print("Interrupted. The last good catalog is untouched; finished stages are kept.")
         raise typer.Exit(130) from None

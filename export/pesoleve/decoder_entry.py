@@ -55,7 +55,9 @@ def quality(recipe: DecoderRecipe, measured: dict[str, dict[str, Any]]) -> list[
             ("top1_agreement", result["top1_agreement"], 1.0),
         )
         rows += [
-            Quality(name, metric, recipe.measure.dataset, result["n"], round(value, 8), round(of, 8))
+            Quality(
+                name, metric, recipe.measure.dataset, result["n"], round(value, 8), round(of, 8), None
+            )
             for metric, value, of in figures
         ]
     return rows

@@ -94,7 +94,7 @@ def quality(recipe: Recipe, measured: dict[str, Measured]) -> list[Quality]:
             ("max_difference", 2 * result.n, result.parity.max_difference, 0.0),
         )
         rows += [
-            Quality(name, metric, recipe.measure.dataset, n, round(value, 8), round(reference, 8))
+            Quality(name, metric, recipe.measure.dataset, n, round(value, 8), round(reference, 8), None)
             for metric, n, value, reference in figures
         ]
     return rows

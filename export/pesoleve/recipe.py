@@ -4,85 +4,24 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .errors import RecipeError
+from .lab_recipe import ClassifierRecipe
+from .recipe_base import (
+    BaseRecipe,
+    CanaryRecipe,
+    DirectorySource,
+    DtypeName,
+    GgufSource,
+    Strict,
+    Words,
+)
 from .recipe_errors import describe, hint
 
 RECIPES = Path(__file__).with_name("recipes")
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-Words = Annotated[str, Field(min_length=1)]
-DtypeName = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-
-
-class Text(Strict):
-    en: Words
-    pt_br: Words = Field(alias="pt-BR")
-
-
-class LicenseRecipe(Strict):
-    name: Words
-    url: str = Field(pattern=r"^https://")
-    attribution: str
-    redistributable: bool
-
-
-class PackageSource(Strict):
-    """An installed Python package that carries the model's files in ``path``."""
-
-    kind: Literal["package"]
-    name: str
-    version: str
-    path: str
-
-
-class DirectorySource(Strict):
-    """A local directory in the Hugging Face layout."""
-
-    kind: Literal["directory"]
-    path: Path
-
-
-class HubSource(Strict):
-    """A Hugging Face Hub model at a revision (a commit, for a build that can be repeated)."""
-
-    kind: Literal["hub"]
-    repo: str
-    revision: str
-
-
-class GgufSource(Strict):
-    """A GGUF file: ``path`` on disk, or inside an installed ``package`` of ``version``."""
-
-    kind: Literal["gguf"]
-    path: Path
-    package: str | None = None
-    version: str | None = None
-
-    @model_validator(mode="after")
-    def _package_has_a_version(self) -> Self:
-        if (self.package is None) != (self.version is None):
-            raise ValueError("'package' and 'version' go together")
-        return self
-
-
-SourceRecipe = Annotated[
-    PackageSource | DirectorySource | HubSource | GgufSource, Field(discriminator="kind")
-]
-
-
-class Export(Strict):
-    """How the model becomes ONNX."""
-
-    opset: int = Field(default=18, ge=17, le=20)
-    max_length: int = Field(ge=2)
 
 
 class Pooling(Strict):
@@ -106,11 +45,6 @@ class Measure(Strict):
     dataset: Literal["stsb-test"]
     default_max_loss: float = Field(default=0.005, ge=0)
     """The default dtype is the smallest on the wire that loses at most this against the widest."""
-
-
-class CanaryRecipe(Strict):
-    inputs: list[str] = Field(min_length=1)
-    tolerance: float = Field(gt=0, allow_inf_nan=False)
 
 
 class WeightsDtype(Strict):
@@ -150,15 +84,6 @@ class DecoderCanary(Strict):
     tokens: int = Field(default=6, ge=1)
 
 
-class BaseRecipe(Strict):
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    title: Text
-    summary: Text
-    license: LicenseRecipe
-    source: SourceRecipe
-    export: Export
-
-
 class Recipe(BaseRecipe):
     """An encoder that turns texts into vectors."""
 
@@ -196,9 +121,10 @@ class DecoderRecipe(BaseRecipe):
         return self
 
 
-AnyRecipe = Recipe | DecoderRecipe
-BY_TASK: dict[str, type[Recipe] | type[DecoderRecipe]] = {
+AnyRecipe = Recipe | DecoderRecipe | ClassifierRecipe
+BY_TASK: dict[str, type[AnyRecipe]] = {
     "feature_extraction": Recipe,
+    "text_classification": ClassifierRecipe,
     "text_generation": DecoderRecipe,
 }
 

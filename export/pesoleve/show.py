@@ -14,7 +14,7 @@ from pesoleve_worker.weighing import Weighed
 
 from .check import Checked
 from .frontier import Point
-from .stages import Report
+from .stages import Report, Tell
 
 
 def megabytes(count: int) -> str:
@@ -23,8 +23,8 @@ def megabytes(count: int) -> str:
 
 
 @contextmanager
-def progress(console: Console, total: int) -> Iterator[Report]:
-    """Show a bar over ``total`` stages; yields what ``Stages`` reports to."""
+def progress(console: Console, total: int) -> Iterator[tuple[Report, Tell]]:
+    """Show a bar over ``total`` stages; yields what ``Stages`` reports stages to, and where one is."""
     columns = (
         BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"),
     )  # fmt: skip
@@ -39,7 +39,7 @@ def progress(console: Console, total: int) -> Iterator[Report]:
             bar.update(task, completed=begun, description=label)
             begun += 1
 
-        yield report
+        yield report, lambda said: bar.update(task, description=said)
         bar.update(task, completed=total, description="done")
 
 

@@ -24,6 +24,9 @@ TOOLS = (
 Report = Callable[[str, bool], None]
 """Told each stage's label, and whether it was there already, as it begins."""
 
+Tell = Callable[[str], None]
+"""Told where a long stage is, about once a second."""
+
 
 def default_cache() -> Path:
     """``PESOLEVE_CACHE``, or ``.cache/pesoleve`` below the current directory."""
@@ -41,10 +44,16 @@ class Stage:
 class Stages:
     """A cache of stage outputs: one directory a key, complete or absent, never half written."""
 
-    def __init__(self, root: Path, report: Report = lambda _label, _cached: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        report: Report = lambda _label, _cached: None,
+        tell: Tell = lambda _said: None,
+    ) -> None:
         self.root = root
         self.ran = 0
         self._report = report
+        self.tell = tell
         self._tools = {name: metadata.version(name) for name in TOOLS}
 
     def run(

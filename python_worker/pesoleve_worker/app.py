@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .canary import canary_difference, decoder_canary_difference
-from .catalog import Model, Pipeline, TextGeneration
+from .catalog import Model, Pipeline, TextClassification, TextGeneration
 from .errors import Cancelled, CatalogError, SessionError, WorkerError
 from .host import Decoder, OpenDecoder, OpenSession, Session, Tokenizer
-from .pipelines.feature_extraction import VectorBatch, feature_extraction
+from .pipelines.batches import VectorBatch
+from .pipelines.encoder import run_encoder
 from .pipelines.text_generation import Chat, OnPiece, OnPrefill, Render
 
 Progress = Callable[[str], None]
@@ -41,7 +42,7 @@ class Loaded:
 class _Vectors:
     """An encoder that runs."""
 
-    pipeline: Pipeline
+    pipeline: Pipeline | TextClassification
     session: Session
     tokenizer: Tokenizer
 
@@ -114,7 +115,7 @@ class App:
                 running = self._running
                 if not isinstance(running, _Vectors):
                     raise WorkerError("not_loaded", "no model that makes vectors is loaded here")
-                return await feature_extraction(
+                return await run_encoder(
                     inputs,
                     session=running.session,
                     tokenizer=running.tokenizer,

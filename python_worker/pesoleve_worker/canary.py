@@ -8,19 +8,19 @@ from __future__ import annotations
 from .catalog import Model, TextGeneration
 from .errors import CatalogError
 from .host import Decoder, Session, Tokenizer
-from .pipelines.feature_extraction import feature_extraction
+from .pipelines.encoder import run_encoder
 from .pipelines.text_generation import Render
 
 
 async def canary_difference(model: Model, dtype: str, session: Session, tokenizer: Tokenizer) -> float:
-    """Return the largest difference between the session's vectors and the recorded ones.
+    """Return the largest difference between the session's answer and the recorded ones.
 
     ``inf`` when the answer has another shape or holds a value that is not a number. This run is
     also the warm-up.
     """
     assert not isinstance(model.pipeline, TextGeneration)
     golden = _golden(model, dtype)
-    batches = await feature_extraction(
+    batches = await run_encoder(
         model.canary.inputs, session=session, tokenizer=tokenizer, pipeline=model.pipeline
     )
     worst = 0.0

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from .errors import CatalogError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
-Task = Literal["feature_extraction", "text_generation"]
+Task = Literal["feature_extraction", "text_classification", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
 Codec = Literal["identity", "zstd"]
 Role = Literal["graph", "weights", "tokenizer", "surrogate"]
@@ -64,7 +64,10 @@ class LineageStep:
 
 @dataclass(frozen=True)
 class Quality:
-    """One measured figure of one dtype beside the reference implementation's own."""
+    """One measured figure of one dtype beside the reference implementation's own.
+
+    ``interval`` holds the figure 95 times in 100, as far as the ``n`` examples tell; it is absent where
+    that was not asked."""
 
     dtype: str
     metric: str
@@ -72,6 +75,7 @@ class Quality:
     n: int
     value: float
     reference_value: float
+    interval: list[float] | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,16 @@ class Pipeline:
     max_length: int
     output: str
     dimensions: int
+
+
+@dataclass(frozen=True)
+class TextClassification:
+    """What ``text_classification`` needs beside the files. ``output`` has a probability for each of
+    ``labels``."""
+
+    labels: list[str]
+    max_length: int
+    output: str
 
 
 @dataclass(frozen=True)
@@ -190,7 +204,7 @@ class Model:
     lineage: list[LineageStep]
     quality: list[Quality]
     shape: Shape
-    pipeline: Pipeline | TextGeneration
+    pipeline: TextClassification | Pipeline | TextGeneration
     default_dtype: str
     files: list[File]
     devices: dict[str, Device]

@@ -17,14 +17,14 @@ export type Path = string;
  * What the export hands to the page. Every path is content-addressed and relative to the catalog; `bytes` is what crosses the wire.
  */
 export interface Catalog {
-  schema_version: 4;
+  schema_version: 5;
   models: Model[];
 }
 export interface Model {
   id: string;
   title: LocalizedText;
   summary: LocalizedText;
-  task: "feature_extraction" | "text_generation";
+  task: "feature_extraction" | "text_classification" | "text_generation";
   weight_class: "straw" | "fly" | "feather" | "light" | "welter" | "middle" | "heavy" | "super-heavy";
   parameters: Parameters;
   license: License;
@@ -32,7 +32,7 @@ export interface Model {
   lineage: LineageStep[];
   quality: Quality[];
   shape: Shape;
-  pipeline: Pipeline | TextGeneration;
+  pipeline: TextClassification | Pipeline | TextGeneration;
   default_dtype: Dtype;
   /**
    * @minItems 1
@@ -71,7 +71,15 @@ export interface Source {
  * One reduction, and what it cost. `bytes_*` are graph and weights on the wire.
  */
 export interface LineageStep {
-  technique: "quantization" | "exact_import";
+  technique:
+    | "fine_tuning"
+    | "lora"
+    | "pruning"
+    | "vocabulary_pruning"
+    | "quantization"
+    | "distillation"
+    | "parameter_sharing"
+    | "exact_import";
   dtype: Dtype;
   detail: string;
   quality_before: number;
@@ -84,11 +92,16 @@ export interface LineageStep {
  */
 export interface Quality {
   dtype: Dtype;
-  metric: "spearman" | "cosine_min" | "cosine_mean" | "max_difference" | "kl" | "perplexity" | "top1_agreement";
+  metric:
+    "spearman" | "cosine_min" | "cosine_mean" | "max_difference" | "kl" | "perplexity" | "top1_agreement" | "accuracy";
   dataset: string;
   n: Count;
   value: number;
   reference_value: number;
+  /**
+   * What holds the figure 95 times in 100.
+   */
+  interval: null | [number, number];
 }
 /**
  * What sizing needs to know.
@@ -103,6 +116,17 @@ export interface Shape {
   intermediate: Count;
   vocabulary: Count;
   context: Count;
+}
+/**
+ * What `text_classification` needs beside the files. `output` has a probability for each of `labels`.
+ */
+export interface TextClassification {
+  /**
+   * @minItems 2
+   */
+  labels: [string, string, ...string[]];
+  max_length: number;
+  output: string;
 }
 /**
  * What `feature_extraction` needs beside the files. `max_length` counts special tokens.

@@ -3,6 +3,7 @@
 import '../components/calculator_panel.js';
 import '../components/chat_panel.js';
 import '../components/failure_notice.js';
+import '../components/lab_panel.js';
 import '../components/language_switch.js';
 import '../components/ledger_panel.js';
 import '../components/load_progress.js';
@@ -19,6 +20,7 @@ import { asked, device, limits, showModel } from './address.js';
 import './document_words.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
 import { chooseLocale, setLocale, t } from './i18n.js';
+import { labModels } from './lab.js';
 import { LoadProgress } from './load_state.js';
 import { keepOffline, keepRuntimes } from './offline.js';
 import { keepPair, measuredFigures } from './pairs.js';
@@ -103,12 +105,18 @@ class Page extends PageElement {
     this.start();
   }
 
+  /** The models that have the page to themselves; the lab's are side by side in their panel. */
+  get main() {
+    const lab = new Set(labModels(this.models));
+    return this.models.filter((model) => !lab.has(model));
+  }
+
   async start() {
     try {
       this.models = await catalog();
       const id = asked.get('model');
-      const found = this.models.find((model) => model.id === id);
-      this.entry = found ?? this.models[0] ?? null;
+      const found = this.main.find((model) => model.id === id);
+      this.entry = found ?? this.main[0] ?? null;
       this.state = { kind: 'choosing' };
       if (this.entry !== null) await this.choose(this.entry.default_dtype);
       if (id !== null && found === undefined && this.entry !== null)
@@ -120,7 +128,7 @@ class Page extends PageElement {
 
   /** Turn to another model; one that runs is let go. @param {string} id */
   async chooseModel(id) {
-    const entry = this.models.find((model) => model.id === id);
+    const entry = this.main.find((model) => model.id === id);
     if (entry === undefined || entry === this.entry || this.state.kind === 'loading') return;
     if (this.state.kind === 'ready') await this.state.model.dispose();
     this.entry = entry;
@@ -281,7 +289,7 @@ class Page extends PageElement {
         entry === null
           ? html`<p>${state.kind === 'failed' ? nothing : t('page.empty')}</p>`
           : html`
-            <pl-model-picker .models=${this.models} current=${entry.id} ?busy=${busy}></pl-model-picker>
+            <pl-model-picker .models=${this.main} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
             <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.verdict}
                            .measured=${model === null ? {} : measuredFigures(model.stats)}
@@ -295,6 +303,7 @@ class Page extends PageElement {
                        runs=${this.runs}></pl-measurements>
       <pl-ledger-panel .stats=${model?.stats ?? null}></pl-ledger-panel>
       <pl-pairs-panel revision=${this.runs + (model === null ? 0 : 1)}></pl-pairs-panel>
+      <pl-lab-panel .models=${this.models}></pl-lab-panel>
       <pl-calculator-panel python=${this.plan?.python ?? 0}></pl-calculator-panel>
       <pl-stored-models .models=${this.models} revision=${this.stored} ?busy=${busy}></pl-stored-models>`;
   }

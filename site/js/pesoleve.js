@@ -10,6 +10,7 @@
 //   for await (const { text } of chat.generate([{ role: 'user', content: 'Hi!' }])) show(text);
 
 import { fetchCatalog } from './catalog.js';
+import { classify } from './classes.js';
 import { PesoLeveError } from './errors.js';
 import { start } from './start.js';
 
@@ -125,11 +126,12 @@ export class Model {
   }
 
   /**
-   * Run the model's task; `feature_extraction` takes sentences and gives a vector for each.
+   * Run the model's task. `feature_extraction` takes sentences and gives a vector for each;
+   * `text_classification` takes sentences and gives of each the likeliest label, as `classes`.
    *
    * @param {string[]} inputs
    * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<import('./protocol.js').RunResult>}
+   * @returns {Promise<import('./protocol.js').RunResult & {classes?: import('./classes.js').Classified[]}>}
    * @throws {PesoLeveError}
    */
   async run(inputs, { signal } = {}) {
@@ -137,7 +139,10 @@ export class Model {
     /** @type {import('./protocol.js').RunResult} */
     const result = await this.client.request('run', { inputs }, { signal });
     this.stats.runs.push({ inputs: inputs.length, seconds: (performance.now() - begun) / 1000 });
-    return result;
+    const { pipeline } = this.entry;
+    if (!('labels' in pipeline)) return result;
+    const { labels } = pipeline;
+    return { ...result, classes: result.vectors.map((row) => classify(labels, row)) };
   }
 
   /**

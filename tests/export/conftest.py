@@ -42,7 +42,7 @@ def site(tmp_path: Path) -> Path:
         "app.wasm": b"\0asm\1\0\0\0",
         "js/page.mjs": b"export const weight = 'light';",
         "js/page.mjs.br": brotli.compress(b"export const weight = 'light';"),
-        "models/catalog.json": b'{"schema_version": 4, "models": []}',
+        "models/catalog.json": b'{"schema_version": 5, "models": []}',
         "models/tiny/weights-0123456789abcdef.zst": WEIGHTS,
     }
     for name, content in contents.items():

@@ -15,7 +15,8 @@ from pesoleve.blocks import BlockTensor
 from pesoleve.graph import layouts
 from pesoleve.graph.decoder import TABLE
 from pesoleve.planes import Tensors, write_planes
-from pesoleve.recipe import DecoderRecipe, GgufSource, bundled, load_recipe
+from pesoleve.recipe import DecoderRecipe, bundled, load_recipe
+from pesoleve.recipe_base import GgufSource
 from pesoleve.sizes import plane_tensors
 from pesoleve.sources import resolve
 from pesoleve.sources.gguf_file import GgufFile

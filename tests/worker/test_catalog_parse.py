@@ -91,7 +91,7 @@ def test_a_missing_key_is_named_with_its_place(entry: dict[str, Any]) -> None:
 
 def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     del entry["devices"]["wasm"]["files"]
-    message = refusal({"schema_version": 4, "models": [entry]}, Catalog)
+    message = refusal({"schema_version": 5, "models": [entry]}, Catalog)
     assert message == "catalog.models[0].devices.wasm lacks files"
 
 

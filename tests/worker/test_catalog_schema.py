@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from pesoleve.catalog import SCHEMA
-from pesoleve.recipe import Text
+from pesoleve.recipe_base import Text
 from pesoleve_worker import catalog
 from pesoleve_worker.catalog import SCHEMA_VERSION, Catalog, Model, to_dict
 from tests.sample_entry import sample_model

@@ -12,7 +12,8 @@ from pesoleve.graph.quantize import SESSION_CONFIG
 from pesoleve.native_host import NativeTokenizer
 from pesoleve_worker.catalog import Pipeline
 from pesoleve_worker.errors import Cancelled, InputError, SessionError
-from pesoleve_worker.pipelines.feature_extraction import MAX_BATCH, feature_extraction, truncate
+from pesoleve_worker.pipelines.batches import MAX_BATCH, truncate
+from pesoleve_worker.pipelines.feature_extraction import feature_extraction
 from tests.recording_host import RecordingSession
 from tests.tiny_bert import HIDDEN, POSITIONS, SEP
 

@@ -7,6 +7,9 @@ A session with ``session.disable_quant_qdq`` set folds the first to fp32 once, w
 travels is small and what computes is fast. The second stays packed in memory and dequantizes only the
 rows that a text needs. Scales travel as fp16, and one Cast widens them when the session starts.
 
+What has fewer than 4 bits is stored in 4, where it uses few of the levels: on the wire, entropy coding
+(``pack.py``) leaves of them about what their number is worth.
+
 Values are symmetric: q · scale with q in [-2^(bits-1), 2^(bits-1) - 1]. A block's scale maps its
 largest magnitude to the lowest q, then is shrunk to whatever of ``SHRINKS`` gives the least squared
 error (the clipping search of https://arxiv.org/abs/1810.05723).
@@ -78,13 +81,19 @@ def _rounded(blocks: Float, scale: Float, lowest: int, highest: int) -> Float:
     return np.clip(np.rint(blocks / safe), lowest, highest)
 
 
+def stored_bits(bits: int) -> int:
+    """Return how many bits a level of ``bits`` takes in the file, before compression."""
+    return max(4, bits)
+
+
 def quantize_weights(model: onnx.ModelProto, bits: int, block_size: int) -> onnx.ModelProto:
     """Return ``model`` with the weight of every MatMul, Attention and Gather in integer blocks.
 
     Args:
-        bits: 4 or 8.
+        bits: 2, 3, 4 or 8.
         block_size: a power of two, at least 16, that divides each weight's reduced axis.
     """
+    stored = stored_bits(bits)
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     graph = quantized.graph
@@ -108,11 +117,11 @@ def quantize_weights(model: onnx.ModelProto, bits: int, block_size: int) -> onnx
                 numpy_helper.to_array(weights[name]), 1 if tables else 0, block_size, bits
             )
             graph.initializer.remove(weights[name])
-            graph.initializer.extend(_tensors(name, blocks, bits, unsigned=tables))
+            graph.initializer.extend(_tensors(name, blocks, stored, unsigned=tables))
             nodes.append(_widen(name))
             if not tables:
                 nodes.append(_dequantize(name, block_size))
-        nodes.append(_lookup(node, name, bits, block_size) if tables else node)
+        nodes.append(_lookup(node, name, stored, block_size) if tables else node)
     del graph.node[:]
     graph.node.extend(nodes)
     return quantized
@@ -164,3 +173,30 @@ def _lookup(gather: onnx.NodeProto, name: str, bits: int, block_size: int) -> on
         block_size=block_size,
         bits=bits,
     )
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return ``model`` with its matrices in fp16, each widened by one Cast that is folded at start."""
+    halved = onnx.ModelProto()
+    halved.CopyFrom(model)
+    graph = halved.graph
+    casts = []
+    for tensor in list(graph.initializer):
+        if len(tensor.dims) != 2 or np.prod(tensor.dims) < SMALLEST_WEIGHT:
+            continue
+        narrow = numpy_helper.to_array(tensor).astype(np.float16)
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(narrow, f"{tensor.name}_half"))
+        casts.append(
+            helper.make_node(
+                "Cast",
+                [f"{tensor.name}_half"],
+                [tensor.name],
+                f"{tensor.name}/widen",
+                to=TensorProto.FLOAT,
+            )
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return halved

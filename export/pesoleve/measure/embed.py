@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pesoleve_worker.catalog import Pipeline
-from pesoleve_worker.pipelines.feature_extraction import feature_extraction
+from pesoleve_worker.catalog import Pipeline, TextClassification
+from pesoleve_worker.pipelines.encoder import run_encoder
 
 from ..native_host import NativeSession, NativeTensor, NativeTokenizer
 
@@ -19,16 +19,15 @@ def embed(
     graph_directory: Path,
     session_config: dict[str, str],
     tokenizer_path: Path,
-    pipeline: Pipeline,
+    pipeline: Pipeline | TextClassification,
 ) -> npt.NDArray[np.float32]:
-    """Load the built graph and embed ``texts``; returns (len(texts), dimensions), float32."""
+    """Load the built graph and run it on ``texts``; returns one row a text, float32."""
     session = NativeSession(graph_directory, session_config)
     tokenizer = NativeTokenizer(tokenizer_path)
-    batches = asyncio.run(
-        feature_extraction(texts, session=session, tokenizer=tokenizer, pipeline=pipeline)
-    )
-    vectors = np.empty((len(texts), pipeline.dimensions), np.float32)
+    batches = asyncio.run(run_encoder(texts, session=session, tokenizer=tokenizer, pipeline=pipeline))
+    width = batches[0].vectors.dims[1]
+    rows = np.empty((len(texts), width), np.float32)
     for batch in batches:
         assert isinstance(batch.vectors, NativeTensor)
-        vectors[batch.indices] = batch.vectors.native
-    return vectors
+        rows[batch.indices] = batch.vectors.native
+    return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..recipe import DirectorySource, GgufSource, HubSource, PackageSource, SourceRecipe
+from ..recipe_base import DirectorySource, GgufSource, HubSource, PackageSource, SourceRecipe
 from .directory import from_directory
 from .files import ModelSource
 from .gguf_file import from_gguf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..recipe import DirectorySource
+from ..recipe_base import DirectorySource
 from .files import ModelSource, check_files
 
 

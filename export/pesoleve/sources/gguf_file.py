@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from ..blocks import BlockTensor, Float
 from ..errors import SourceError
 from ..graph.exact_gguf import read_blocks
-from ..recipe import GgufSource
+from ..recipe_base import GgufSource
 from .files import ModelSource
 from .gguf_tokenizer import tokenizer_files
 from .package import package_path

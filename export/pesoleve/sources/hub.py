@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import SourceError
-from ..recipe import HubSource
+from ..recipe_base import HubSource
 from .files import REQUIRED, WEIGHTS, WEIGHTS_INDEX, ModelSource, check_files
 
 PATTERNS = [*REQUIRED, WEIGHTS, WEIGHTS_INDEX, "model-*.safetensors", "tokenizer_config.json"]

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ..errors import SourceError
-from ..recipe import PackageSource
+from ..recipe_base import PackageSource
 from .files import ModelSource, check_files
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pesoleve.errors import SourceError
-from pesoleve.recipe import DirectorySource
+from pesoleve.recipe_base import DirectorySource
 from pesoleve.sources import ModelSource, resolve
 from tests.export.sources.damage import copy_of, cut, shard
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from pesoleve.errors import SourceError
 from pesoleve.measure.perplexity import reference_logits
-from pesoleve.recipe import GgufSource
+from pesoleve.recipe_base import GgufSource
 from pesoleve.sources import resolve
 from pesoleve.sources.gguf_file import TYPES, GgufFile
 from tests.tiny_gguf import IN_BLOCKS, K_QUANTS, PLAIN, every, gguf_name, write_gguf

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from pesoleve.errors import SourceError
-from pesoleve.recipe import DirectorySource, HubSource
+from pesoleve.recipe_base import DirectorySource, HubSource
 from pesoleve.sources import resolve
 from tests.export.sources.damage import cut
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pesoleve.errors import SourceError
-from pesoleve.recipe import PackageSource, load_recipe
+from pesoleve.recipe import load_recipe
+from pesoleve.recipe_base import PackageSource
 from pesoleve.sources import resolve
 from pesoleve.sources.package import package_path
 from tests.export.sources.damage import copy_of, cut

@@ -1,0 +1,350 @@
+"""A classifier's recipe to its catalog entry: reduced, written as a graph, and each dtype quantized and
+measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from pesoleve_worker import canary as canary_module
+from pesoleve_worker.catalog import (
+    Canary,
+    File,
+    License,
+    LineageStep,
+    Model,
+    Parameters,
+    Quality,
+    Shape,
+    Source,
+    Surrogate,
+    TextClassification,
+)  # fmt: skip
+from pesoleve_worker.pipelines import batches as pipeline_module
+from pesoleve_worker.sizing import weight_class
+
+from . import adapted, encoder_files, native_host, pack, surrogates
+from .entry import Built, wire_bytes
+from .errors import QualityError
+from .graph import classify, integers, quantize, storage
+from .graph import encoder as encoder_graph
+from .lab_recipe import ClassifierDtype, ClassifierRecipe
+from .measure import classification, embed, snippets
+from .reduce import chain
+from .reduce.encoder import EncoderShape
+from .sources import resolve
+from .stages import Stage, Stages
+
+MEASURING = (native_host, pipeline_module, canary_module, embed, classification, snippets)
+OTHER_DOMAIN = {"movies": "products-all"}
+"""Which data set, of the same labels, tells how a model does where it was not trained."""
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """Accuracy on one data set, and the bounds that hold it 95 times in 100."""
+
+    dataset: str
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MeasuredDtype:
+    """What one dtype was measured to be."""
+
+    sets: list[MeasuredSet]
+    canary: list[list[float]]
+
+    @property
+    def accuracy(self) -> float:
+        return self.sets[0].accuracy
+
+
+def stage_count(recipe: ClassifierRecipe) -> int:
+    """How many stages ``build_classifier`` reports, those of its ancestors aside."""
+    return 4 + 3 * len(recipe.dtypes)
+
+
+def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
+    """Build everything ``recipe`` asks for; stages that are done already are not done again.
+
+    Raises:
+        SourceError, QualityError: and nothing is published.
+    """
+    stages = reducing.stages
+    source = resolve(recipe.source)
+    reduced = reducing.reduce(recipe)
+    shape = EncoderShape.from_json(_read(reduced.output / chain.SHAPE))
+    pipeline = TextClassification(list(shape.labels), recipe.export.max_length, classify.OUTPUT)
+
+    def write_graph(output: Path) -> None:
+        state = load_file(reduced.output / chain.MODEL)
+        storage.save(encoder_graph.encoder_graph(shape, state), output)
+
+    exported = stages.run(
+        "export",
+        f"{recipe.id}: write the graph",
+        write_graph,
+        code=(encoder_graph, classify, storage),
+        depends_on={"reduced": reduced.key},
+    )
+    base = None if recipe.shared_base is None else reducing.build_base(recipe.shared_base)
+    tokenizer = stages.run(
+        "tokenizer",
+        f"{recipe.id}: pack the tokenizer",
+        partial(pack.pack_tokenizer, _read(reduced.output / chain.TOKENIZER), recipe.id),
+        code=(pack,),
+        depends_on={"reduced": reduced.key, "id": recipe.id},
+    )
+    layers = len(shape.layers)
+    files = pack.read_list(tokenizer.output)
+    packs, measured = [tokenizer], {}
+    cuts: dict[str, list[Surrogate]] = {}
+    for name, dtype in recipe.dtypes.items():
+        if base is None:
+            written = _quantize(recipe, name, dtype, exported, reduced, pipeline, stages)
+            packed = encoder_files.pack_dtype(recipe.id, name, written, layers, stages)
+            cuts[name] = surrogates.read_note(packed.output)["file"]
+        else:
+            label = f"{recipe.id}: {name}: put the adapter beside {base.model.id}"
+            written = adapted.adapt(base, name, reduced, stages, label)
+            packed = adapted.pack_adapted(base, recipe.id, name, written, stages)
+            cuts[name] = []
+        measured[name] = _measure(recipe, name, written, reduced, pipeline, stages)
+        packs.append(packed)
+        files += pack.read_list(packed.output)
+    check_quality(recipe, measured)
+    gathered = stages.run(
+        "gather",
+        f"{recipe.id}: gather the packed files",
+        partial(pack.gather, [stage.output for stage in packs]),
+        code=(pack,),
+        depends_on={"packs": [stage.key for stage in packs]},
+    )
+    counts = count_parameters(shape, load_file(reduced.output / chain.MODEL))
+    device = encoder_files.device(
+        recipe.dtypes, files, storage.load(exported.output), sizing_shape(shape), cuts
+    )
+    model = Model(
+        id=recipe.id,
+        title=recipe.title.model_dump(by_alias=True),
+        summary=recipe.summary.model_dump(by_alias=True),
+        task=recipe.task,
+        weight_class=weight_class(counts.total),  # type: ignore[arg-type]  # one of the literals
+        parameters=counts,
+        license=License(**recipe.license.model_dump()),
+        source=Source(source.kind, source.locator, source.revision, source.sha256),
+        lineage=lineage(recipe, chain.read_lineage(reduced.output), measured, files),
+        quality=quality(measured, next(iter(recipe.dtypes))),
+        shape=sizing_shape(shape),
+        pipeline=pipeline,
+        default_dtype=recipe.default_dtype,
+        files=files,
+        devices=dict.fromkeys(("wasm", "webgpu"), device),
+        canary=Canary(
+            recipe.canary.inputs,
+            {name: result.canary for name, result in measured.items()},
+            recipe.canary.tolerance,
+        ),
+    )
+    return Built(model, gathered.output)
+
+
+def _read(path: Path) -> dict[str, object]:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(value, dict)
+    return value
+
+
+def _quantize(
+    recipe: ClassifierRecipe,
+    name: str,
+    dtype: ClassifierDtype,
+    exported: Stage,
+    reduced: Stage,
+    pipeline: TextClassification,
+    stages: Stages,
+) -> Stage:
+    def work(output: Path) -> None:
+        model = storage.load(exported.output)
+        if dtype.compute != "float":
+            texts = snippets.load_labelled(f"{recipe.dataset}-train").texts
+            model = integers.to_integers(
+                model, dtype.compute, texts, reduced.output / chain.TOKENIZER, pipeline.max_length
+            )
+        elif dtype.bits == 16:
+            model = quantize.halve_weights(model)
+        elif dtype.bits != 32:
+            model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
+        storage.save(model, output)
+
+    return stages.run(
+        "quantize",
+        f"{recipe.id}: {name}: write the weights in {dtype.bits} bits",
+        work,
+        code=(quantize, integers, storage, snippets),
+        depends_on={
+            "exported": exported.key,
+            "dtype": dtype.model_dump(exclude={"max_loss"}),
+            "dataset": recipe.dataset,
+        },
+    )
+
+
+def _measure(
+    recipe: ClassifierRecipe,
+    name: str,
+    quantized: Stage,
+    reduced: Stage,
+    pipeline: TextClassification,
+    stages: Stages,
+) -> MeasuredDtype:
+    wanted = [f"{recipe.dataset}-test"]
+    if name == recipe.default_dtype and recipe.dataset in OTHER_DOMAIN:
+        wanted.append(OTHER_DOMAIN[recipe.dataset])
+
+    def work(output: Path) -> None:
+        sets = [snippets.load_labelled(dataset) for dataset in wanted]
+        texts = [text for data in sets for text in data.texts]
+        rows = embed.embed(
+            [*texts, *recipe.canary.inputs],
+            quantized.output,
+            quantize.SESSION_CONFIG,
+            reduced.output / chain.TOKENIZER,
+            pipeline,
+        )
+        figures, at = [], 0
+        for data in sets:
+            own = rows[at : at + len(data.texts)]
+            at += len(data.texts)
+            figures.append(
+                {
+                    "dataset": data.name,
+                    "n": len(data.texts),
+                    "accuracy": classification.accuracy(own, data.targets),
+                    "interval": classification.interval(own, data.targets),
+                }
+            )
+        canary = [[round(float(value), 6) for value in row] for row in rows[at:]]
+        text = json.dumps({"sets": figures, "canary": canary})
+        (output / "measured.json").write_text(text, encoding="utf-8")
+
+    stage = stages.run(
+        "measure",
+        f"{recipe.id}: {name}: load, run, and measure on {', '.join(wanted)}",
+        work,
+        code=MEASURING,
+        depends_on={
+            "quantized": quantized.key,
+            "reduced": reduced.key,
+            "datasets": wanted,
+            "canary": recipe.canary.inputs,
+        },
+    )
+    told = json.loads((stage.output / "measured.json").read_text(encoding="utf-8"))
+    sets = [MeasuredSet(**{**row, "interval": tuple(row["interval"])}) for row in told["sets"]]
+    return MeasuredDtype(sets, told["canary"])
+
+
+def check_quality(recipe: ClassifierRecipe, measured: dict[str, MeasuredDtype]) -> None:
+    """Refuse a dtype that is further below the first, widest, than the recipe allows.
+
+    Raises:
+        QualityError: with both figures and the bound.
+    """
+    widest = next(iter(measured.values())).accuracy
+    for name, result in measured.items():
+        bound = recipe.dtypes[name].max_loss
+        if not widest - result.accuracy <= bound:
+            raise QualityError(
+                f"{recipe.id} in {name} is right in {result.accuracy:.2%} of {result.sets[0].dataset}, "
+                f"its widest dtype in {widest:.2%}. dtypes.{name}.max_loss allows {bound:.2%}. "
+                f"Use more bits or smaller blocks, or raise the bound if the loss is acceptable."
+            )
+
+
+def quality(measured: dict[str, MeasuredDtype], widest: str) -> list[Quality]:
+    """Every figure, beside the widest dtype's own."""
+    of_widest = {row.dataset: row.accuracy for row in measured[widest].sets}
+    return [
+        Quality(
+            name,
+            "accuracy",
+            row.dataset,
+            row.n,
+            round(row.accuracy, 6),
+            round(of_widest.get(row.dataset, row.accuracy), 6),
+            [round(bound, 6) for bound in row.interval],
+        )
+        for name, result in measured.items()
+        for row in result.sets
+    ]
+
+
+def lineage(
+    recipe: ClassifierRecipe,
+    steps: list[chain.ReducedStep],
+    measured: dict[str, MeasuredDtype],
+    files: list[File],
+) -> list[LineageStep]:
+    """The steps that led to the model, then each dtype from the widest."""
+    widest, *others = recipe.dtypes
+    rows = [
+        LineageStep(
+            step.technique, widest, step.detail, round(step.quality_before, 6),
+            round(step.quality_after, 6), step.bytes_before, step.bytes_after,
+        )
+        for step in steps
+    ]  # fmt: skip
+    for name in others:
+        dtype = recipe.dtypes[name]
+        how = f", {dtype.compute} activations" if dtype.compute != "float" else ""
+        scale = (
+            f", one fp16 scale for {dtype.block_size} weights" if dtype.bits < 16 and not how else ""
+        )
+        rows.append(
+            LineageStep(
+                "quantization",
+                name,
+                f"{dtype.bits} bits{scale}{how}",
+                round(measured[widest].accuracy, 6),
+                round(measured[name].accuracy, 6),
+                wire_bytes(files, widest),
+                wire_bytes(files, name),
+            )
+        )
+    return rows
+
+
+def count_parameters(shape: EncoderShape, state: dict[str, np.ndarray]) -> Parameters:  # type: ignore[type-arg]
+    """Count the model as it is applied, and as it is stored: shared layers stand once."""
+    stored = sum(int(array.size) for array in state.values())
+    per_layer = [
+        sum(int(a.size) for n, a in state.items() if n.startswith(f"encoder.layer.{index}."))
+        for index in range(len(shape.heads))
+    ]
+    applied = sum(per_layer[index] for index in shape.layers)
+    table = int(state["embeddings.word_embeddings.weight"].size)
+    return Parameters(total=stored - sum(per_layer) + applied, stored=stored, embedding=table)
+
+
+def sizing_shape(shape: EncoderShape) -> Shape:
+    """What ``sizing.py`` asks of a shape; of unequal layers, the widest."""
+    return Shape(
+        family="bert",
+        layers=len(shape.layers),
+        hidden=shape.hidden,
+        heads=max(shape.heads),
+        kv_heads=max(shape.heads),
+        head_size=shape.head_size,
+        intermediate=max(shape.intermediate),
+        vocabulary=shape.vocabulary,
+        context=shape.positions,
+    )
