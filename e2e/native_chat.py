@@ -55,6 +55,15 @@ class NativeChat:
             answer += ids
         return answer
 
+    def prefers(self, content: str, answers: Sequence[str]) -> list[float]:
+        """The logit of each answer's first token after one user turn, ``-inf`` if not of the first
+        5,000."""
+        firsts = [self._tokenizer.encode(answer, special=False)[0] for answer in answers]
+        self._decoder.truncate(0)
+        (found,) = asyncio.run(self._decoder.feed(self._ids(content), 5000))
+        logits = dict(zip(found.ids, found.logits, strict=True))
+        return [logits.get(first, -inf) for first in firsts]
+
     def shortfalls(self, content: str, answer: Sequence[int]) -> list[float]:
         """How many nats each token of an answer lies below the likeliest; ``inf`` if not of the 50."""
         return asyncio.run(self._shortfalls(content, answer))

@@ -46,7 +46,7 @@ def sample_model(packed: Path, model_id: str = "sample", weights: bytes = b"weig
         license=License("Apache-2.0", "https://example.org/license", "nobody", True),
         source=Source("directory", "sample", "", "0" * 64),
         lineage=[LineageStep("quantization", "q4", "4 bits", 0.8, 0.7, 20, 10)],
-        quality=[Quality("fp32", "spearman", "stsb-test", 1379, 0.8, 0.8)],
+        quality=[Quality("fp32", "spearman", "stsb-test", 1379, 0.8, 0.8, None)],
         shape=Shape("bert", 2, 4, 1, 1, 4, 8, 100, 16),
         pipeline=Pipeline(16, "sentence_embedding", 4),
         default_dtype="fp32",

@@ -58,7 +58,7 @@ class VocabularyPruning(Strict):
     """At most ``tokens`` rows of the token table."""
 
     step: Literal["vocabulary_pruning"]
-    tokens: int = Field(ge=1000)
+    tokens: int = Field(ge=16)
 
 
 class Distillation(Training):

@@ -50,22 +50,26 @@ def model_table(console: Console, model: Model) -> None:
         title=f"{model.id}: {model.weight_class}weight, {count:.1f} M parameters",
         title_justify="left",
     )
-    metrics = list(dict.fromkeys(row.metric for row in model.quality))
-    for heading in ("dtype", "on the wire", "decoded", *metrics):
+    columns = list(dict.fromkeys((row.metric, row.dataset) for row in model.quality))
+    metrics = [metric for metric, _dataset in columns]
+    headings = [m if metrics.count(m) == 1 else f"{m}, {dataset}" for m, dataset in columns]
+    for heading in ("dtype", "on the wire", "decoded", *headings):
         table.add_column(heading, justify="left" if heading == "dtype" else "right")
-    figures = {(row.dtype, row.metric): row for row in model.quality}
+    figures = {(row.dtype, row.metric, row.dataset): row for row in model.quality}
     for dtype in model.devices["wasm"].files:
         files = model.wire_files("wasm", dtype)
         table.add_row(
             f"{dtype} (default)" if dtype == model.default_dtype else dtype,
             megabytes(sum(file.bytes for file in files)),
             megabytes(sum(file.decoded_bytes for file in files)),
-            *(_figure(figures[dtype, metric]) for metric in metrics),
+            *(_figure(figures.get((dtype, *column))) for column in columns),
         )
     console.print(table)
 
 
-def _figure(row: Quality) -> str:
+def _figure(row: Quality | None) -> str:
+    if row is None:
+        return ""
     if row.reference_value in (0, 1):  # its distance from itself: nothing to compare with
         return f"{row.value:.6f}"
     return f"{row.value:.4f} ({row.value - row.reference_value:+.4f})"

@@ -1,5 +1,7 @@
 // Words and numbers in the visitor's language. Every sentence of the page is in site/locales/.
 
+import { ifKept } from './kept.js';
+
 export const LOCALES = /** @type {const} */ (['en', 'pt-BR']);
 
 /** @typedef {typeof LOCALES[number]} Locale */
@@ -16,22 +18,6 @@ let current = { locale: 'en', messages: {} };
 /** @returns {Locale} */
 export function locale() {
   return current.locale;
-}
-
-/**
- * Where the browser keeps nothing for this site, a choice lasts as long as the page.
- *
- * @template T
- * @param {() => T} use of the storage
- * @returns {T | null}
- */
-function ifKept(use) {
-  try {
-    return use();
-  } catch (error) {
-    if (error instanceof DOMException) return null;
-    throw error;
-  }
 }
 
 /**

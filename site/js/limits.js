@@ -18,6 +18,12 @@ const WASM32 = 2 ** 32;
 const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10);
 const SIMD_BODY = Uint8Array.of(22, 1, 20, 0, 253, 12, ...new Array(16).fill(0), 11);
 
+/** A private window may refuse. @param {unknown} error @returns {null} */
+function refused(error) {
+  console.info('Peso Leve: this browser does not say how much it would keep:', error);
+  return null;
+}
+
 /**
  * @param {boolean} gpu whether a model is to run on it
  * @param {Partial<Limits>} [pretended] to see what a smaller device would be told
@@ -26,7 +32,7 @@ const SIMD_BODY = Uint8Array.of(22, 1, 20, 0, 253, 12, ...new Array(16).fill(0),
 export async function readLimits(gpu, pretended = {}) {
   const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory;
   const [estimate, adapter] = await Promise.all([
-    navigator.storage?.estimate?.().catch(() => null), // a private window may refuse
+    navigator.storage?.estimate?.().catch(refused),
     gpu ? navigator.gpu?.requestAdapter() : null,
   ]);
   const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = adapter?.limits ?? {};

@@ -1,5 +1,7 @@
 // What was predicted on this device and what was measured: kept here, shown, and sent nowhere.
 
+import { forget, keep, readKept } from './kept.js';
+
 /**
  * @typedef {'bytes' | 'download' | 'load' | 'first_token' | 'tokens_per_second' | 'memory'} FigureName
  * @typedef {Partial<Record<FigureName, number>>} Figures
@@ -16,12 +18,8 @@ const MOST = 50;
 
 /** @returns {Pair[]} oldest first */
 export function pairs() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? '[]');
-    return Array.isArray(kept) ? kept : [];
-  } catch {
-    return []; // no storage here, or not ours in it: there is nothing to learn from
-  }
+  const kept = readKept(KEY);
+  return Array.isArray(kept) ? kept : [];
 }
 
 /**
@@ -79,17 +77,9 @@ export function keepPair(verdict, stats, at) {
     measured: measuredFigures(stats),
   };
   const kept = pairs().filter((known) => known.at !== at);
-  try {
-    localStorage.setItem(KEY, JSON.stringify([...kept, pair].slice(-MOST)));
-  } catch {
-    // This browser keeps nothing: the pair is on the page, and gone with it.
-  }
+  keep(KEY, [...kept, pair].slice(-MOST));
 }
 
 export function forgetPairs() {
-  try {
-    localStorage.removeItem(KEY);
-  } catch {
-    // Nothing was kept.
-  }
+  forget(KEY);
 }

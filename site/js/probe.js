@@ -3,6 +3,7 @@
 
 import { threadCount } from './device.js';
 import { aborted } from './errors.js';
+import { keep, readKept } from './kept.js';
 
 /**
  * @typedef {import('../worker/probe_worker.js').Rates} Rates
@@ -33,12 +34,8 @@ const key = () => `pesoleve.probe.${VERSION}.${threadCount()}`;
 
 /** @returns {Promise<Probe> | null} what an earlier visit measured, in this version of the browser */
 function kept() {
-  try {
-    const { agent, rates } = JSON.parse(localStorage.getItem(key()) ?? '{}');
-    return agent === navigator.userAgent ? Promise.resolve(rates) : null;
-  } catch {
-    return null; // no storage here, or not ours in it: it is measured again
-  }
+  const found = /** @type {{agent?: string, rates?: Probe} | null} */ (readKept(key()));
+  return found?.agent === navigator.userAgent && found.rates ? Promise.resolve(found.rates) : null;
 }
 
 /** @returns {Promise<Probe | null>} */
@@ -62,14 +59,13 @@ async function measure() {
       int8: sum('int8'),
       threads,
     };
-    try {
-      localStorage.setItem(key(), JSON.stringify({ agent: navigator.userAgent, rates }));
-    } catch {
-      // Nothing is kept here: the next visit measures again.
-    }
+    keep(key(), { agent: navigator.userAgent, rates });
     return rates;
-  } catch {
-    return null; // no WebAssembly SIMD, or no patience: `weigh` says that it does not know
+  } catch (error) {
+    // No WebAssembly SIMD, no patience, or no kernels where they were published: `weigh` says that it does
+    // not know, and whoever looks finds why.
+    console.info('Peso Leve: the speed of this device was not measured:', error);
+    return null;
   } finally {
     for (const worker of workers) worker.terminate();
   }

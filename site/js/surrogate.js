@@ -2,7 +2,7 @@
 // no weight.
 
 import { DEFAULT_CATALOG, fileAt } from './catalog.js';
-import { PROMPT_TOKENS, SENTENCE_TOKENS, WAITING } from './verdict.js';
+import { PROMPT_TOKENS, SENTENCE_TOKENS, WAITING } from './predict.js';
 import { WorkerClient } from './worker_client.js';
 
 /**

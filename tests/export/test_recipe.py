@@ -6,18 +6,8 @@ from pathlib import Path
 import pytest
 
 from pesoleve.errors import RecipeError
-from pesoleve.recipe import (
-    DecoderRecipe,
-    DirectorySource,
-    Dtype,
-    GgufSource,
-    HubSource,
-    PackageSource,
-    Recipe,
-    WeightsDtype,
-    bundled,
-    load_recipe,
-)
+from pesoleve.recipe import DecoderRecipe, Dtype, Recipe, WeightsDtype, bundled, load_recipe
+from pesoleve.recipe_base import DirectorySource, GgufSource, HubSource, PackageSource
 from tests.tiny_decoder_recipe import write_decoder_recipe
 from tests.tiny_recipe import write_recipe
 

@@ -54,8 +54,9 @@ def test_the_check_table_has_a_row_for_each_check() -> None:
 
 def test_progress_names_the_stages_that_run_and_not_those_that_were_there() -> None:
     console = plain_console()
-    with show.progress(console, 2) as report:
+    with show.progress(console, 2) as (report, tell):
         report("export to ONNX", False)
+        tell("half of it")
         report("pack the tokenizer", True)
     lines = [line.strip() for line in printed(console).splitlines()]
     assert "export to ONNX" in lines
@@ -67,7 +68,7 @@ def measured(first_build: Work, **kl: float) -> Model:
     """The tiny model, as if each of these dtypes were that far from its source."""
     model = first_build.built.model
     rows = [
-        Quality(dtype, metric, "state-of-the-union", 128, value, reference)
+        Quality(dtype, metric, "state-of-the-union", 128, value, reference, None)
         for dtype, far in kl.items()
         for metric, value, reference in (
             ("kl", far, 0.0), ("perplexity", 21.5, 21.25), ("top1_agreement", 0.75, 1.0),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pesoleve.measure.snippets import LABELS
 from pesoleve_worker.architecture import CONFIG_PROBLEMS
 from pesoleve_worker.errors import CODES
 from pesoleve_worker.sizing import WEIGHT_CLASSES
@@ -22,6 +23,13 @@ SETTINGS = {
     "temperature", "top_k", "top_p", "min_p", "seed", "repetition_penalty", "max_new_tokens", "stop",
     "prompt_lookup",
 }  # fmt: skip
+
+
+TECHNIQUES = {
+    "fine_tuning", "lora", "pruning", "vocabulary_pruning", "quantization", "distillation",
+    "parameter_sharing",
+}  # fmt: skip
+"""The lab's; the catalog's schema has the same, and one more that no recipe of the lab uses."""
 
 
 def told_by(typedef: str, module: str = "device.js") -> set[str]:
@@ -58,6 +66,10 @@ FAMILIES = {
     "basis": {"measured", "surrogate", "probe", "nothing"},
     "figure": told_by("FigureName", "pairs.js") - {"bytes"} | {"answer"},
     "calculator.problem": set(CONFIG_PROBLEMS),
+    "technique": TECHNIQUES,
+    "lab.when": TECHNIQUES,
+    "lab.baseline": {"majority", "vader", "tfidf"},
+    "label": {label for labels in LABELS.values() for label in labels},
     "setting": SETTINGS,
     "setting_help": SETTINGS,
 }

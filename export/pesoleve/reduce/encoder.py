@@ -37,7 +37,8 @@ class EncoderShape:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> EncoderShape:
-        return EncoderShape(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        return EncoderShape(**fields)
 
 
 class SelfAttention(nn.Module):

@@ -64,8 +64,8 @@ def train_adapter(
     )
     with torch.random.fork_rng():
         torch.manual_seed(schedule.seed)
-        adapted: PeftModel = get_peft_model(model, config)  # type: ignore[arg-type]  # any module
-    fine_tune(adapted, texts, data, schedule, checkpoint, report)  # type: ignore[arg-type]
+        adapted: PeftModel = get_peft_model(model, config)
+    fine_tune(adapted, texts, data, schedule, checkpoint, report)
     down, up, classifier = {}, {}, {}
     for name, tensor in adapted.state_dict().items():
         plain = name.removeprefix("base_model.model.")

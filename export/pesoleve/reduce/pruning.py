@@ -63,7 +63,7 @@ def measure_importance(
         report("measuring heads and channels")
         shallow.zero_grad()
         ids, mask = texts.batch(chosen)
-        functional.cross_entropy(shallow(ids, mask).logits, targets[chosen]).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(shallow(ids, mask).logits, targets[chosen]).backward()
         for index, layer in enumerate(shallow.encoder.layer):
             assert isinstance(layer, Layer)
             of_heads[index] += _taylor(layer.attention.output.dense.weight).view(-1, size).sum(1).abs()
@@ -97,7 +97,7 @@ def mean_loss(model: Encoder, texts: TokenizedTexts, data: Labelled) -> float:
         for chosen in _sample(texts):
             ids, mask = texts.batch(chosen)
             losses.append(functional.cross_entropy(model(ids, mask).logits, targets[chosen]).item())
-    return sum(losses) / len(losses)
+    return float(sum(losses) / len(losses))
 
 
 def cut(model: Encoder, kept: Kept) -> Encoder:

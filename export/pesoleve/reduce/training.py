@@ -91,7 +91,7 @@ def fit(
             torch.manual_seed(schedule.seed * 1_000_003 + done)  # dropout, the same after a resume
             loss = loss_of(chosen, done)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch has no types here
+            loss.backward()
             nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             done += 1

@@ -1,0 +1,144 @@
+// How long and how much: a model's seconds, speed and memory on this device, each with its interval. What was
+// measured here before goes first, then a cut of the model that was timed, then the probe.
+
+/**
+ * @typedef {import('./verdict.js').Basis} Basis
+ * @typedef {import('./verdict.js').Figure} Figure
+ */
+
+/** What `first_token` is predicted for: a short question in its chat template, and a sentence. */
+export const PROMPT_TOKENS = 40;
+export const SENTENCE_TOKENS = 16;
+
+// Measured with every built model, on 1 and 2 threads: `python -m e2e.bench.judge`.
+
+/** A token's seconds, in those that its weights take to be read as the probe reads; threads wait for each
+ * other, which the probe's do not. */
+const READING = { file: 1, float32: 1, int8: 2.9, blocks: 1 };
+export const WAITING = 1.25;
+
+/** Seconds for a byte of the weights as they compute, to expand and to open a session. */
+const OPENING = { file: 4e-9, float32: 3.7e-9, int8: 1.7e-8, blocks: 1e-8 };
+const DECODING = 5e-9;
+
+/** Python and ONNX Runtime, and a first run, on the machine below. */
+const ENGINE_SECONDS = 1.7;
+const RUN_SECONDS = 0.01;
+const REFERENCE_COMPUTE = 5.5e9;
+/** Loading is not all multiplication; and with one thread, what else is to be done waits. */
+const LOAD_BY_COMPUTE = 0.85;
+const LOAD_ALONE = 1.6;
+
+/** How far off a figure may be: its interval is from `value / times` to `value * times`. */
+const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
+const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
+
+/**
+ * @param {Basis} basis
+ * @param {import('./device.js').Device} device
+ * @param {import('./catalog_types.js').Sizes} sizes
+ */
+export function predict(basis, device, sizes) {
+  const { model, dtype, choice, plan, rates, network, pairs } = basis;
+  const layout = model.devices[device]?.layout ?? 'file';
+  const decoded = decodedBytes(model, device, dtype);
+  const toFetch = plan.total - plan.stored;
+  const before = pairs.filter(
+    (pair) =>
+      pair.id === model.id &&
+      pair.dtype === dtype &&
+      pair.device === device &&
+      pair.threads === choice.threads,
+  );
+  const measured = (/** @type {import('./pairs.js').FigureName} */ name, alike = before) => {
+    const values = alike.map((pair) => pair.measured[name]).filter((value) => value !== undefined);
+    return values.length === 0 ? null : spread(values);
+  };
+  // Who has the model here has the runtimes in the browser's cache.
+  const warm = plan.stored >= plan.model;
+  const download = network === null ? null : interval(toFetch, network);
+  const writes = model.task === 'text_generation';
+  const machine =
+    rates === null ? 1 : (rates.compute / rates.threads / REFERENCE_COMPUTE) ** LOAD_BY_COMPUTE;
+  const opening = OPENING[layout] * sizes.read_bytes + DECODING * decoded;
+  const arrival = warm ? 0 : (download?.value ?? 0);
+  const alone = choice.threads === 1 ? LOAD_ALONE : 1;
+  const ready = Math.max(arrival, (alone * ENGINE_SECONDS) / machine) + (alone * opening) / machine;
+  const speed = predictSpeed(basis, device, sizes);
+  return {
+    bytes: {
+      value: toFetch,
+      low: toFetch,
+      high: toFetch,
+      kind: /** @type {const} */ ('predicted'),
+    },
+    seconds: {
+      download: warm ? about(0, 1) : download,
+      // A load from the network is another than one from the disk.
+      load:
+        (warm
+          ? measured(
+              'load',
+              before.filter(({ network_bytes }) => network_bytes === 0),
+            )
+          : null) ?? (download === null && !warm ? null : about(ready, WITHIN.load)),
+      first_token: measured('first_token') ?? speed.first_token,
+    },
+    tokens_per_second: writes ? (measured('tokens_per_second') ?? speed.tokens_per_second) : null,
+    memory: measured('memory') ?? about(sizes.loading_bytes, WITHIN.memory),
+  };
+}
+
+/**
+ * @param {Basis} basis @param {string} device @param {import('./catalog_types.js').Sizes} sizes
+ * @returns {{first_token: Figure | null, tokens_per_second: Figure | null}}
+ */
+function predictSpeed({ model, rates, surrogate }, device, sizes) {
+  if (surrogate !== null) {
+    const { first, token } = surrogate;
+    return {
+      first_token: about(first, WITHIN_TIMED.first_token),
+      tokens_per_second: token === null ? null : about(1 / token, WITHIN_TIMED.tokens_per_second),
+    };
+  }
+  // A GPU is not probed: its surrogate is what tells.
+  if (rates === null || device === 'webgpu') return { first_token: null, tokens_per_second: null };
+  const layout = model.devices[device]?.layout ?? 'file';
+  const writes = model.task === 'text_generation';
+  const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
+  const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
+  const rate = layout === 'int8' ? rates.int8 : rates.float32;
+  // The head answers for the last token of a prompt alone.
+  const head = writes ? model.shape.vocabulary * model.shape.hidden : 0;
+  const work = tokens * (sizes.multiply_adds - head) + head;
+  const first = work / rates.compute + RUN_SECONDS;
+  return {
+    first_token: about(first, WITHIN.first_token),
+    tokens_per_second: about(rate / reading, WITHIN.tokens_per_second),
+  };
+}
+
+/** @param {import('./catalog_types.js').Model} model @param {string} device @param {string} dtype */
+function decodedBytes({ files, devices }, device, dtype) {
+  /** @type {string[]} */
+  const paths = devices[device]?.files[dtype] ?? [];
+  return files
+    .filter(({ path }) => paths.includes(path))
+    .reduce((sum, { decoded_bytes }) => sum + decoded_bytes, 0);
+}
+
+/** @param {number} value @param {number} times @returns {Figure} */
+function about(value, times) {
+  return { value, low: value / times, high: value * times, kind: 'predicted' };
+}
+
+/** @param {number} bytes @param {import('./network.js').Rate} rate @returns {Figure} seconds */
+function interval(bytes, { value, low, high }) {
+  return { value: bytes / value, low: bytes / high, high: bytes / low, kind: 'predicted' };
+}
+
+/** @param {number[]} values oldest first @returns {Figure} */
+function spread(values) {
+  const value = values.at(-1) ?? 0;
+  return { value, low: Math.min(...values), high: Math.max(...values), kind: 'measured' };
+}
