@@ -104,7 +104,7 @@ def report(rows: list[Row], compared: dict[str, Any]) -> str:
     for row in sorted(rows, key=lambda row: row.bytes):
         lines.append(
             f"| {row.model.id} | {row.dtype} | {row.bytes / 1e6:.2f} "
-            f"| {_share(row.quality('movies-test'))} | {_share(row.quality('products-all'))} "
+            f"| {_share(row.quality('movies-test'))} | {_share(row.quality('products-test'))} "
             f"| {row.spread} | {reference.median / row.median:.1f} |"
         )
     for baseline in compared["baselines"]:

@@ -42,7 +42,7 @@ from .sources import resolve
 from .stages import Stage, Stages
 
 MEASURING = (native_host, pipeline_module, canary_module, embed, classification, snippets)
-OTHER_DOMAIN = {"movies": "products-all"}
+OTHER_DOMAIN = {"movies": "products-test"}
 """Which data set, of the same labels, tells how a model does where it was not trained."""
 
 
@@ -99,7 +99,8 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
         measured[name] = _measure(recipe, name, written, reduced, pipeline, stages)
         packs.append(packed)
         files += pack.read_list(packed.output)
-    check_quality(recipe, measured)
+    steps = chain.read_lineage(reduced.output)
+    check_quality(recipe, steps[-1].quality_after, measured)
     gathered = stages.run(
         "gather",
         f"{recipe.id}: gather the packed files",
@@ -120,8 +121,8 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
         parameters=counts,
         license=License(**recipe.license.model_dump()),
         source=Source(source.kind, source.locator, source.revision, source.sha256),
-        lineage=lineage(recipe, chain.read_lineage(reduced.output), measured, files),
-        quality=quality(measured, next(iter(recipe.dtypes))),
+        lineage=lineage(recipe, steps, measured, files),
+        quality=quality(steps[-1].quality_after, measured),
         shape=sizing_shape(shape),
         pipeline=pipeline,
         default_dtype=recipe.default_dtype,

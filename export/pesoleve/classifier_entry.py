@@ -15,6 +15,9 @@ from .lab_recipe import ClassifierRecipe
 from .reduce.encoder import EncoderShape
 from .reduce.lineage import ReducedStep
 
+BASE = "fp32"
+"""What the steps of a chain are in; the dtypes come after."""
+
 
 @dataclass(frozen=True)
 class MeasuredSet:
@@ -38,26 +41,27 @@ class MeasuredDtype:
         return self.sets[0].accuracy
 
 
-def check_quality(recipe: ClassifierRecipe, measured: dict[str, MeasuredDtype]) -> None:
-    """Refuse a dtype that is further below the first, widest, than the recipe allows.
+def check_quality(
+    recipe: ClassifierRecipe, reference: float, measured: dict[str, MeasuredDtype]
+) -> None:
+    """Refuse a dtype that is further below ``reference``, the accuracy in fp32, than the recipe allows.
 
     Raises:
         QualityError: with both figures and the bound.
     """
-    widest = next(iter(measured.values())).accuracy
     for name, result in measured.items():
         bound = recipe.dtypes[name].max_loss
-        if not widest - result.accuracy <= bound:
+        if not reference - result.accuracy <= bound:
             raise QualityError(
                 f"{recipe.id} in {name} is right in {result.accuracy:.2%} of {result.sets[0].dataset}, "
-                f"its widest dtype in {widest:.2%}. dtypes.{name}.max_loss allows {bound:.2%}. "
-                f"Use more bits or smaller blocks, or raise the bound if the loss is acceptable."
+                f"and in {reference:.2%} before it was quantized. dtypes.{name}.max_loss allows "
+                f"{bound:.2%}. Use more bits or smaller blocks, or raise the bound if the loss is "
+                f"acceptable."
             )
 
 
-def quality(measured: dict[str, MeasuredDtype], widest: str) -> list[Quality]:
-    """Every figure, beside the widest dtype's own."""
-    of_widest = {row.dataset: row.accuracy for row in measured[widest].sets}
+def quality(reference: float, measured: dict[str, MeasuredDtype]) -> list[Quality]:
+    """Every figure, beside ``reference``, the model's own accuracy on the first data set."""
     return [
         Quality(
             name,
@@ -65,7 +69,7 @@ def quality(measured: dict[str, MeasuredDtype], widest: str) -> list[Quality]:
             row.dataset,
             row.n,
             round(row.accuracy, 6),
-            round(of_widest.get(row.dataset, row.accuracy), 6),
+            round(reference if row is result.sets[0] else row.accuracy, 6),
             [round(bound, 6) for bound in row.interval],
         )
         for name, result in measured.items()
@@ -79,17 +83,17 @@ def lineage(
     measured: dict[str, MeasuredDtype],
     files: list[File],
 ) -> list[LineageStep]:
-    """The steps that led to the model, then each dtype from the widest."""
-    widest, *others = recipe.dtypes
+    """The steps that led to the model in fp32, then each dtype of it."""
     rows = [
         LineageStep(
-            step.technique, widest, step.detail, round(step.quality_before, 6),
+            step.technique, BASE, step.detail, round(step.quality_before, 6),
             round(step.quality_after, 6), step.bytes_before, step.bytes_after,
         )
         for step in steps
     ]  # fmt: skip
-    for name in others:
-        dtype = recipe.dtypes[name]
+    for name, dtype in recipe.dtypes.items():
+        if name == BASE:
+            continue
         how = f", {dtype.compute} activations" if dtype.compute != "float" else ""
         scale = (
             f", one fp16 scale for {dtype.block_size} weights" if dtype.bits < 16 and not how else ""
@@ -99,9 +103,9 @@ def lineage(
                 "quantization",
                 name,
                 f"{dtype.bits} bits{scale}{how}",
-                round(measured[widest].accuracy, 6),
+                round(steps[-1].quality_after, 6),
                 round(measured[name].accuracy, 6),
-                wire_bytes(files, widest),
+                steps[-1].bytes_after,
                 wire_bytes(files, name),
             )
         )

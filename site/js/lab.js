@@ -57,7 +57,6 @@ function point(model, dtype, figures) {
   const [test, other] = model.quality.filter(
     (row) => row.dtype === dtype && row.metric === 'accuracy',
   );
-  const widest = Object.keys(model.devices.wasm?.files ?? {})[0];
   return {
     id: model.id,
     dtype,
@@ -68,7 +67,7 @@ function point(model, dtype, figures) {
     interval: test?.interval ?? null,
     elsewhere: other?.value ?? null,
     milliseconds: figures?.milliseconds[model.id]?.[dtype] ?? null,
-    chain: model.lineage.filter((step) => step.dtype === dtype || step.dtype === widest),
+    chain: model.lineage.filter((step) => step.dtype === 'fp32' || step.dtype === dtype),
   };
 }
 

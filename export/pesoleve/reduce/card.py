@@ -44,6 +44,7 @@ def model_card(recipe: ClassifierRecipe, steps: list[ReducedStep]) -> str:
         "",
         f"Accuracy on `{recipe.dataset}-test`, which nothing was trained on: see",
         "`pesoleve.measure.snippets`. The file holds how far training moved each weight;",
-        f"`pesoleve build` makes the model of it, and `pesoleve build {recipe.id} --train` trains it again.",
+        "`pesoleve build` makes the model of it, and",
+        f"`pesoleve build {recipe.id} --train` trains it again.",
     ]
     return "\n".join(lines) + "\n"

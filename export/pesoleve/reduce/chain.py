@@ -128,6 +128,8 @@ class Chain:
     ) -> None:
         torch.set_num_threads(max(2, torch.get_num_threads()))
         candidate, lineage = self._start(recipe, before)
+        trains = any(isinstance(step, Training) for step in recipe.reduce)
+        note = {} if again or not trains else trained.note_of(kept.read_bytes(), kept)
         for step in recipe.reduce:
             quality = lineage[-1].quality_after if lineage else 1 / len(candidate.model.shape.labels)
             size = lineage[-1].bytes_after if lineage else _fp32_bytes(candidate)
@@ -136,7 +138,10 @@ class Chain:
                 self._lessons, checkpoint, lambda said: self.stages.tell(f"{recipe.id}: {said}")
             )
             if isinstance(step, Training):
-                content = self._train(step, recipe, candidate, help_) if again else kept.read_bytes()
+                given = lineage[-1].quality_after if lineage else quality
+                content = (
+                    self._train(step, recipe, candidate, given, help_) if again else kept.read_bytes()
+                )
                 note = trained.note_of(content, kept)
                 begun, _ = steps.begin(step, candidate, note["begun"], help_)
                 state = trained.decode(content, steps.training_begins_with(step, begun))
@@ -148,7 +153,10 @@ class Chain:
                     save_file({n: t.contiguous() for n, t in state.items()}, output / ADAPTER)
             else:
                 candidate, _ = steps.begin(step, candidate, None, help_)
-                after = classification.accuracy_of(candidate, f"{recipe.dataset}-test")
+                # Before a step that trains, it was measured when that was trained.
+                after = note.get("given") or classification.accuracy_of(
+                    candidate, f"{recipe.dataset}-test"
+                )
             lineage.append(
                 ReducedStep(
                     TECHNIQUES.get(step.step, step.step),
@@ -186,15 +194,21 @@ class Chain:
         return Candidate(model.eval(), tokenizer), []
 
     def _train(
-        self, step: Training, recipe: ClassifierRecipe, candidate: Candidate, help_: Help
+        self,
+        step: Training,
+        recipe: ClassifierRecipe,
+        candidate: Candidate,
+        given: float,
+        help_: Help,
     ) -> bytes:
         begun, note = steps.begin(step, candidate, None, help_)  # type: ignore[arg-type]  # one of Step
         state = steps.train(step, begun, help_)
         start = steps.training_begins_with(step, begun)  # type: ignore[arg-type]
-        content = trained.encode(state, start, recipe.kept_bits, {"begun": note, "accuracy": 0.0})
+        told = {"begun": note, "given": given}
+        content = trained.encode(state, start, recipe.kept_bits, told)
         rounded = steps.finish(step, begun, trained.decode(content, start))  # type: ignore[arg-type]
         accuracy = classification.accuracy_of(rounded, f"{recipe.dataset}-test")
-        return trained.encode(state, start, recipe.kept_bits, {"begun": note, "accuracy": accuracy})
+        return trained.encode(state, start, recipe.kept_bits, {**told, "accuracy": accuracy})
 
     def _lessons(self, teacher: str) -> distillation.Lessons:
         stage = self.reduce(self._other(teacher))
