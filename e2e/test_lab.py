@@ -1,4 +1,4 @@
-"""The reduction lab in real Chromium: its picture, its chains, and models side by side on one sentence."""
+"""The reduction lab in real Chromium: its picture, its chains, and models side by side."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def in_cpython(model: Model, dtype: str, texts: list[str]) -> list[list[float]]:
             rows = pool.submit(
                 embed, texts, directory, config, directory / "tokenizer.json", model.pipeline
             ).result()
-    return rows.tolist()
+    return [[float(value) for value in row] for row in rows]
 
 
 @pytest.mark.parametrize(("name", "dtype"), FORMS)
@@ -145,7 +145,7 @@ def test_models_side_by_side_on_the_visitors_sentence(visit: Visit, isolated_sit
     visit.open(isolated_site)
     lab(page)
     page.get_by_label("A sentence in English").fill("Dull, slow and far too long.")
-    page.get_by_role("button", name="Run 2 models").click()
+    page.get_by_role("button", name="Run what is chosen").click()
     answers = page.locator(".trial__answer")
     expect(answers).to_have_count(2)
     for place in range(2):
@@ -154,7 +154,7 @@ def test_models_side_by_side_on_the_visitors_sentence(visit: Visit, isolated_sit
     page.get_by_role("checkbox", name="Try it: Distilled below 1 M, q8").uncheck()
     expect(answers).to_have_count(1)
     page.get_by_label("A sentence in English").fill("Warm, funny and wise.")
-    page.get_by_role("button", name="Run 1 models").click()
+    page.get_by_role("button", name="Run what is chosen").click()
     expect(answers).to_contain_text("Praise", timeout=READY)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect_accessible_in_both_schemes(page)

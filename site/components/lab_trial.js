@@ -172,7 +172,7 @@ export class LabTrial extends PageElement {
         }
         <p>
           <button class="button button--quiet" ?disabled=${this.running !== null || wanted.length === 0}>
-            ${t('lab.trial.run', { count: number(wanted.length), megabytes: megabytes(total) })}</button>
+            ${t('lab.trial.run', { megabytes: megabytes(total) })}</button>
           ${
             this.running === null
               ? nothing
