@@ -47,33 +47,24 @@ def test_pause_goes_on_from_the_byte_it_reached(page: Page, sharded: ShardedMode
         assert whole, "what had arrived before the pause is not fetched again"
 
 
-@pytest.mark.parametrize(
-    ("locale", "title", "delete", "empty"),
-    [
-        ("en-US", "Kept on this device", "Delete", "Download"),
-        ("pt-BR", "Guardado neste aparelho", "Apagar", "Baixar"),
-    ],
-)
-def test_what_is_kept_is_listed_and_deleted(
-    browser: Browser, sharded: ShardedModel, locale: str, title: str, delete: str, empty: str
-) -> None:
-    context = browser.new_context(locale=locale, service_workers="block")
+def test_what_is_kept_is_listed_and_deleted(browser: Browser, sharded: ShardedModel) -> None:
+    context = browser.new_context(locale="pt-BR", service_workers="block")
     with serve_faulty(sharded.folder) as (site, server):
         page = context.new_page()
         page.goto(site)
         page.locator(".card .button").click()
         expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
-        kept = page.get_by_role("region", name=title)
+        kept = page.get_by_role("region", name="Guardado neste aparelho")
         held = sum(file.bytes for file in sharded.files)
-        number = f"{held / 1e6:.2f}".replace(".", "," if locale == "pt-BR" else ".")
+        number = f"{held / 1e6:.2f}".replace(".", ",")
         expect(kept.locator(".stored__model")).to_contain_text(number)
         expect_accessible(page)
         server.asked.clear()
         page.reload()
         expect(kept).to_be_visible()
-        kept.get_by_role("button", name=delete).click()
+        kept.get_by_role("button", name="Apagar").click()
         expect(kept).to_have_count(0)
-        expect(page.locator(".card .button")).to_contain_text(empty)
+        expect(page.locator(".card .button")).to_contain_text("Baixar")
         names = page.evaluate(
             """async () => {
               const root = await navigator.storage.getDirectory();
@@ -87,14 +78,14 @@ def test_what_is_kept_is_listed_and_deleted(
 
 
 @pytest.mark.parametrize(
-    ("connection", "locale", "asks"),
+    ("connection", "locale", "asks", "cancel"),
     [
-        ("{ saveData: true }", "en-US", "Your browser is set to save data"),
-        ("{ saveData: false, type: 'cellular' }", "pt-BR", "Você está numa conexão móvel"),
+        ("{ saveData: true }", "en-US", "Your browser is set to save data", "Cancel"),
+        ("{ saveData: false, type: 'cellular' }", "pt-BR", "Você está numa conexão móvel", "Cancelar"),
     ],
 )
 def test_a_metered_connection_is_asked_first(
-    browser: Browser, sharded: ShardedModel, connection: str, locale: str, asks: str
+    browser: Browser, sharded: ShardedModel, connection: str, locale: str, asks: str, cancel: str
 ) -> None:
     context = browser.new_context(locale=locale, service_workers="block")
     context.add_init_script(
@@ -108,8 +99,9 @@ def test_a_metered_connection_is_asked_first(
         expect(page.get_by_role("alert")).to_contain_text(asks)
         heavy = [request.path for request in server.asked if request.path.endswith((".zst", ".wasm"))]
         assert [path for path in heavy if not path.endswith("probe.wasm")] == []
-        button.click()
-        expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
+        button.click()  # to begin is what was asked about; loads are others' to see to their end
+        expect(page.get_by_role("button", name=cancel)).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
     context.close()
 
 

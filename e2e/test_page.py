@@ -49,6 +49,9 @@ def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     expect(measured).to_contain_text("WebAssembly on the CPU")
     expect(page.locator(".ledger__table tbody tr").filter(has_text="weights-")).to_have_count(1)
     expect_accessible(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect_accessible_in_both_schemes(page)
     visit.expect_clean(isolated_site)
 
 
@@ -132,15 +135,6 @@ def test_the_language_can_be_chosen_where_nothing_is_kept(page: Page, isolated_s
     page.goto(isolated_site)
     page.get_by_role("button", name="Português").click()
     expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
-
-
-def test_narrow_page_fits_and_can_be_read(visit: Visit, isolated_site: str) -> None:
-    page = visit.page
-    page.set_viewport_size({"width": 390, "height": 844})
-    visit.open(isolated_site, MINILM)
-    download(page)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    expect_accessible_in_both_schemes(page)
 
 
 def test_under_a_base_path_without_isolation(visit: Visit) -> None:

@@ -16,6 +16,8 @@ from .accessibility import expect_accessible_in_both_schemes
 from .chat import ID as CHAT
 from .visit import MINILM, Visit
 
+pytestmark = pytest.mark.probe
+
 READY = 120_000
 MB = 1_000_000
 

@@ -162,7 +162,7 @@ def _quantize(
         elif dtype.bits == 16:
             model = quantize.halve_weights(model)
         elif dtype.bits != 32:
-            model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
+            model = encoder_files.quantize_blocks(model, name, dtype)
         storage.save(model, output)
 
     return stages.run(

@@ -23,7 +23,7 @@ from pesoleve_worker.sizing import shape_from_config, weight_class
 
 from . import encoder_files, native_host, pack, surrogates
 from .entry import Built, Measured, check_quality, choose_default, count_parameters, lineage, quality
-from .errors import RecipeError, SourceError
+from .errors import SourceError
 from .graph import export_onnx, optimize, pool, quantize, storage
 from .measure import accuracy, datasets, embed, parity, reference
 from .recipe import Dtype, Recipe
@@ -157,13 +157,7 @@ def _quantize(name: str, dtype: Dtype, optimized: Stage, stages: Stages) -> Stag
     def work(output: Path) -> None:
         model = storage.load(optimized.output)
         if dtype.bits != 32:
-            try:
-                model = quantize.quantize_weights(model, dtype.bits, dtype.block_size)
-            except ValueError as error:
-                raise RecipeError(
-                    f"dtypes.{name}.block_size = {dtype.block_size} does not suit this model: {error}. "
-                    f"Use a smaller one."
-                ) from error
+            model = encoder_files.quantize_blocks(model, name, dtype)
         storage.save(model, output)
 
     spec = {} if dtype.bits == 32 else {"block_size": dtype.block_size}

@@ -11,6 +11,7 @@ import onnx
 from pesoleve_worker.catalog import Device, File, Shape, Surrogate
 
 from . import pack, surrogates
+from .errors import RecipeError
 from .graph import quantize, storage, surrogate
 from .sizes import encoder_sizes
 from .stages import Stage, Stages
@@ -24,6 +25,21 @@ class Blocks(Protocol):
 
     @property
     def block_size(self) -> int: ...
+
+
+def quantize_blocks(model: onnx.ModelProto, name: str, dtype: Blocks) -> onnx.ModelProto:
+    """Return ``model`` with its weights as ``dtype``, called ``name`` in the recipe, has them.
+
+    Raises:
+        RecipeError: when its blocks do not divide the model's rows.
+    """
+    try:
+        return quantize.quantize_weights(model, dtype.bits, dtype.block_size)
+    except ValueError as error:
+        raise RecipeError(
+            f"dtypes.{name}.block_size = {dtype.block_size} does not suit this model: {error}. "
+            f"Use a smaller one."
+        ) from error
 
 
 def pack_dtype(model_id: str, name: str, quantized: Stage, layers: int, stages: Stages) -> Stage:

@@ -13,6 +13,7 @@ give what the source gives (as in GPTAQ, Li et al. 2025, https://arxiv.org/abs/2
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,10 +173,12 @@ class _Pass:
         now = inputs.reshape(-1, inputs.shape[-1])
         hessian = _second_moment(now)
         drift = _second_moment(self.inputs.pop(0).reshape(now.shape) - now, now)
-        for name in names:
-            tensor = self._quantize(f"{parent}.{name}", hessian, drift)
-            self.done[f"{parent}.{name}"] = tensor
-            _put(getattr(module, name), tensor)
+        full = [f"{parent}.{name}" for name in names]
+        with ThreadPoolExecutor() as pool:  # numpy lets go of Python's lock in its longer loops
+            tensors = pool.map(lambda name: self._quantize(name, hessian, drift), full)
+            for name, tensor in zip(names, tensors, strict=True):
+                self.done[f"{parent}.{name}"] = tensor
+                _put(getattr(module, name), tensor)
 
     def _quantize(self, name: str, hessian: Double, drift: Double) -> BlockTensor:
         settings = self.settings
