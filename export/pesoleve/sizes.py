@@ -4,6 +4,7 @@ asked of the tensors that were built."""
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,16 +18,25 @@ from pesoleve_worker.sizing import model_sizes
 
 from .graph.decoder import HEAD, TABLE
 
+MULTIPLIED = ("MatMul", "Attention")
+
 
 def graph_tensors(model: onnx.ModelProto) -> list[TensorShape]:
-    """Return the floating-point tensors of a graph: a table is what Gather looks up in."""
+    """Return the floating-point tensors of a graph: a table is what Gather looks up in, and what
+    several nodes multiply by stands once and is tied to itself by the others."""
     tables = {node.input[0] for node in model.graph.node if node.op_type == "Gather"}
+    uses = Counter(
+        name for node in model.graph.node if node.op_type in MULTIPLIED for name in node.input
+    )
     found = []
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims):
             kind = "matrix" if len(tensor.dims) == 2 else "vector"
             kind = "embedding" if tensor.name in tables else kind
-            found.append(TensorShape(tensor.name, kind, tuple(tensor.dims)))
+            shape = tuple(tensor.dims)
+            found.append(TensorShape(tensor.name, kind, shape))
+            for use in range(1, uses[tensor.name] if kind == "matrix" else 1):
+                found.append(TensorShape(f"{tensor.name}#{use}", kind, shape, tied_to=tensor.name))
     return found
 
 

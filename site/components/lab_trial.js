@@ -99,6 +99,7 @@ export class LabTrial extends PageElement {
       await this.run(one, text, abort.signal);
     }
     this.running = null;
+    this.dispatchEvent(new CustomEvent('pl-stored', { bubbles: true }));
   }
 
   /** @param {Contender} one @param {string} text @param {AbortSignal} signal */

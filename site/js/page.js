@@ -89,7 +89,7 @@ class Page extends PageElement {
     this.addEventListener('pl-cancel', () => this.cancel());
     this.addEventListener('pl-pause', () => this.pause());
     this.addEventListener('pl-time', () => this.time());
-    this.addEventListener('pl-stored', () => this.choose(this.dtype));
+    this.addEventListener('pl-stored', () => this.refreshStored());
     this.addEventListener('pl-ran', () => {
       this.runs += 1;
       this.checkPrediction();

@@ -34,6 +34,8 @@ def test_every_role_is_cut_at_the_same_places(models: dict[str, Model]) -> None:
         for device, how in model.devices.items():
             for dtype in how.files:
                 for role, shards in model.files_for(device, dtype).items():
+                    if any(not shard.path.startswith(f"{model.id}/") for shard in shards):
+                        continue  # an adapter, behind the last shard of the model whose base it shares
                     where = f"{model.id} {dtype} on {device}: {role}"
                     *full, last = [file.decoded_bytes for file in shards]
                     assert set(full) <= {SHARD_BYTES}, where

@@ -14,6 +14,9 @@ from pesoleve import catalog
 from pesoleve.blocks import BlockTensor
 from pesoleve.graph import layouts
 from pesoleve.graph.decoder import TABLE
+from pesoleve.graph.quantize import stored_bits
+from pesoleve.lab_recipe import ClassifierRecipe, Lora
+from pesoleve.measure import snippets
 from pesoleve.planes import Tensors, write_planes
 from pesoleve.recipe import DecoderRecipe, bundled, load_recipe
 from pesoleve.recipe_base import GgufSource
@@ -49,11 +52,51 @@ def from_shape(name: str, dtype: str, folder: Path) -> int:
     """Bytes of the weights, from the source's configuration and the recipe alone."""
     recipe = load_recipe(name)
     tensors = tensors_of(configuration(name, folder))
+    assert not isinstance(recipe, ClassifierRecipe)
     if isinstance(recipe, DecoderRecipe):
         return weight_bytes(tensors, dtype)
     exported = [tensor for tensor in tensors if not tensor.name.startswith("pooler")]
     of = recipe.dtypes[dtype]
     return qdq_bytes(exported, of.bits, of.block_size)
+
+
+def classifier_tensors(model: Model) -> list[TensorShape]:
+    """A lab model's tensors, from what the catalog says of its shape; what is below a kilobyte stays in
+    the graph. Shared layers stand once."""
+    shape = model.shape
+    hidden, width, inner = shape.hidden, shape.heads * shape.head_size, shape.intermediate
+    layers = 1 if model.id == "sentiment-shared" else shape.layers
+    matrices = [(hidden, 3 * width), (width, hidden), (hidden, inner), (inner, hidden)]
+    vectors = [(3 * width,), (inner,), *[(hidden,)] * 6]
+    found = [
+        TensorShape("words", "embedding", (shape.vocabulary, hidden)),
+        TensorShape("positions", "vector", (shape.context, hidden)),
+        *[TensorShape("norm", "vector", (hidden,))] * 2,
+        TensorShape("head", "vector", (hidden, 2)),
+    ]
+    found += [TensorShape("matrix", "matrix", size) for size in matrices] * layers
+    found += [TensorShape("vector", "vector", size) for size in vectors] * layers
+    return [tensor for tensor in found if 4 * tensor.count >= 1024]
+
+
+def classifier_bytes(recipe: ClassifierRecipe, model: Model, dtype: str) -> int:
+    """Bytes of a lab model's weights in a dtype, from its shape and the recipe alone."""
+    of, tensors = recipe.dtypes[dtype], classifier_tensors(model)
+    if recipe.shared_base is not None:
+        base = sum(file.decoded_bytes for file in shards(MODELS[recipe.shared_base], dtype))
+        (step,) = recipe.reduce
+        assert isinstance(step, Lora)
+        hidden, inner = model.shape.hidden, model.shape.intermediate
+        pairs = [(hidden, hidden), (hidden, inner), (inner, hidden)]
+        adapter = sum(2 * step.rank * (down + up) for down, up in pairs) * model.shape.layers
+        return base + adapter + 4 * hidden * len(snippets.LABELS[recipe.dataset])
+    if of.bits == 16:
+        return sum((2 if len(t.shape) == 2 and t.count >= 4096 else 4) * t.count for t in tensors)
+    if of.compute != "float":  # one scale, and one zero point, for each output of a matrix
+        whole = {"matrix": 1, "embedding": 1, "vector": 4}
+        scales = sum(5 * t.shape[-1] for t in tensors if t.kind == "matrix")
+        return sum(whole[t.kind] * t.count for t in tensors) + scales
+    return qdq_bytes(tensors, stored_bits(of.bits), of.block_size)
 
 
 def header_of(shard: File, path: Path) -> Path:
@@ -74,6 +117,8 @@ def test_predicted_bytes_are_those_that_were_built(name: str, dtype: str, tmp_pa
         tensors, formats = plane_tensors(header_of(shards(model, dtype)[0], tmp_path / "planes"))
         assert sum(t.count for t in tensors if t.tied_to is None) == model.parameters.stored
         predicted = planes_bytes(tensors, formats)
+    elif isinstance(recipe, ClassifierRecipe):
+        predicted = classifier_bytes(recipe, model, dtype)
     else:
         predicted = from_shape(name, dtype, tmp_path)
     assert predicted == pytest.approx(built, rel=WITHIN)
@@ -83,7 +128,7 @@ def test_predicted_bytes_are_those_that_were_built(name: str, dtype: str, tmp_pa
 def test_what_travels_is_in_the_range_that_was_said(name: str, dtype: str) -> None:
     files = shards(MODELS[load_recipe(name).id], dtype)
     share = sum(file.bytes for file in files) / sum(file.decoded_bytes for file in files)
-    assert 0.45 < share < 0.98
+    assert 0.3 < share < 0.98  # half of the weights of one are zero
 
 
 def test_the_catalog_says_what_its_devices_take() -> None:
@@ -94,10 +139,10 @@ def test_the_catalog_says_what_its_devices_take() -> None:
                 files = [file for file in model.files if file.path in device.files[dtype]]
                 decoded = sum(file.decoded_bytes for file in files)
                 assert sizes.loading_bytes >= sizes.memory_bytes + decoded
+                writes = model.task == "text_generation"
                 assert sizes.multiply_adds == pytest.approx(
-                    model.parameters.stored
-                    - (model.parameters.embedding if model.task == "feature_extraction" else 0),
-                    rel=0.01,
+                    model.parameters.total - (0 if writes else model.parameters.embedding),
+                    rel=0.03,  # a lab model's table of positions is no small part of it
                 )
 
 
