@@ -20,7 +20,7 @@ from pesoleve.reduce.lora import Adapter, merge
 
 IDS = torch.tensor([[2, 40, 50, 60, 70, 3], [2, 45, 3, 0, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
-RANK = 3
+RANK = 12
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def adapter(model: Encoder) -> State:
     for name, tensor in model.state_dict().items():
         if name.endswith("dense.weight"):
             plain, (rows, columns) = name.removesuffix(".weight"), tensor.shape
-            state[f"{plain}.down"] = 0.2 * torch.randn(RANK, columns, generator=random)
-            state[f"{plain}.up"] = 0.2 * torch.randn(rows, RANK, generator=random)
+            state[f"{plain}.down"] = 0.1 * torch.randn(RANK, columns, generator=random)
+            state[f"{plain}.up"] = 0.1 * torch.randn(rows, RANK, generator=random)
     state["classifier.weight"] = torch.randn(2, model.shape.hidden, generator=random)
     state["classifier.bias"] = torch.randn(2, generator=random)
     return state
