@@ -203,7 +203,7 @@ def test_measured_beside_predicted_and_the_next_visit_learns(
         verdict = again.page.get_by_test_id("verdict")
         expect(verdict).to_contain_text("A sentence takes")
         expect(verdict.locator(".corner--measured")).to_have_count(2)  # answers and memory: as before
-        told = again.page.evaluate("document.querySelector('pl-page').verdict")
+        told = again.page.evaluate("document.querySelector('pl-page').weighIn.verdict")
         assert told["memory"]["value"] == pair["measured"]["memory"]
         assert told["seconds"]["first_token"]["kind"] == "measured"
         again.page.locator(".pairs").get_by_role("button", name="Forget them").click()

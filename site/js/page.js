@@ -24,7 +24,8 @@ import { labModels } from './lab.js';
 import { LoadProgress } from './load_state.js';
 import { keepOffline, keepRuntimes } from './offline.js';
 import { keepPair, measuredFigures } from './pairs.js';
-import { catalog, load, plan, weigh } from './pesoleve.js';
+import { catalog, load, plan } from './pesoleve.js';
+import { WeighIn } from './weigh_in.js';
 
 /**
  * @typedef {import('./catalog_types.js').Model} Entry
@@ -40,9 +41,6 @@ import { catalog, load, plan, weigh } from './pesoleve.js';
  * )} State
  */
 
-/** Whoever clicks at once wants the model, not to wait for the device to be measured. */
-const UNDECIDED_MS = 300;
-
 /** Why a load was aborted that is to go on. */
 const PAUSED = Symbol('paused');
 
@@ -52,8 +50,6 @@ class Page extends PageElement {
     state: { state: true },
     entry: { state: true },
     plan: { state: true },
-    verdict: { state: true },
-    timing: { state: true },
     dtype: { state: true },
     runs: { state: true },
     stored: { state: true },
@@ -69,12 +65,7 @@ class Page extends PageElement {
     this.entry = null;
     /** @type {Plan | null} */
     this.plan = null;
-    /** @type {import('./verdict.js').Verdict | null} */
-    this.verdict = null;
-    /** Whether a cut model is being timed. */
-    this.timing = false;
-    /** Whether a model has been loaded in this page, and ONNX Runtime with it. */
-    this.runtimeIsHere = false;
+    this.weighIn = new WeighIn({ device, limits }, () => this.requestUpdate());
     this.dtype = '';
     this.runs = 0;
     /** How often what is stored may have changed. */
@@ -133,7 +124,7 @@ class Page extends PageElement {
     if (this.state.kind === 'ready') await this.state.model.dispose();
     this.entry = entry;
     this.plan = null;
-    this.verdict = null;
+    this.weighIn.forget();
     this.state = { kind: 'choosing' };
     showModel(id);
     await this.choose(entry.default_dtype);
@@ -148,42 +139,29 @@ class Page extends PageElement {
       const found = await plan(entry.id, { device, dtype });
       if (entry !== this.entry || dtype !== this.dtype) return;
       this.plan = found;
-      if (this.state.kind !== 'ready') await this.weigh(entry, dtype);
+      if (this.state.kind !== 'ready')
+        await this.weighIn.weigh(entry.id, dtype, () => this.deciding(entry, dtype));
     } catch (error) {
       this.fail(error);
     }
   }
 
-  /** @param {Entry} entry @param {string} dtype */
-  async weigh(entry, dtype) {
-    await new Promise((resolve) => setTimeout(resolve, UNDECIDED_MS));
-    const asIs = () =>
-      entry === this.entry &&
-      dtype === this.dtype &&
-      !['loading', 'ready'].includes(this.state.kind);
-    if (!asIs()) return;
-    const options = { device, dtype, limits };
-    const found = await weigh(entry.id, options);
-    if (!asIs()) return;
-    this.verdict = found;
-    // The runtime is here since another model was loaded: two layers tell more than a probe.
-    if (this.runtimeIsHere && found.basis === 'probe') await this.time();
+  /** Whether `entry` in `dtype` is still what the visitor decides on. @param {Entry | null} entry @param {string} dtype */
+  deciding(entry, dtype) {
+    const busy = ['loading', 'ready'].includes(this.state.kind);
+    return entry === this.entry && dtype === this.dtype && !busy;
   }
 
-  /** Run the model cut to two layers. */
+  /** Run the model cut to a few of its layers. */
   async time() {
     const { entry, dtype } = this;
-    if (entry === null || this.timing) return;
-    this.timing = true;
+    if (entry === null) return;
     try {
-      const found = await weigh(entry.id, { device, dtype, limits, surrogate: true });
-      if (entry === this.entry && dtype === this.dtype && this.state.kind !== 'loading') {
-        this.verdict = found;
-      }
+      const wanted = () => entry === this.entry && dtype === this.dtype;
+      await this.weighIn.time(entry.id, dtype, wanted);
     } catch (error) {
       this.fail(error);
     }
-    this.timing = false;
   }
 
   /** Put what was measured beside what was predicted. */
@@ -209,7 +187,7 @@ class Page extends PageElement {
       // Asked for, not waited for: a browser that asks the visitor keeps the files either way.
       navigator.storage?.persist?.().then(() => this.refreshStored());
       const predicted = this.plan.total - this.plan.stored;
-      const { verdict } = this;
+      const { verdict } = this.weighIn;
       const model = await load(this.entry.id, {
         device,
         dtype: this.dtype,
@@ -220,7 +198,7 @@ class Page extends PageElement {
         },
       });
       loading = false;
-      this.runtimeIsHere = true;
+      this.weighIn.runtimeIsHere = true;
       this.runs = 0;
       this.state = { kind: 'ready', model, predicted, verdict, at: new Date().toISOString() };
       this.checkPrediction();
@@ -291,9 +269,9 @@ class Page extends PageElement {
           : html`
             <pl-model-picker .models=${this.main} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
-            <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.verdict}
+            <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.weighIn.verdict}
                            .measured=${model === null ? {} : measuredFigures(model.stats)}
-                           dtype=${this.dtype} ?busy=${busy} ?timing=${this.timing}
+                           dtype=${this.dtype} ?busy=${busy} ?timing=${this.weighIn.timing}
                            ?loaded=${model?.stats.dtype === this.dtype}
                            ?paused=${state.kind === 'paused'}></pl-model-card>`
       }

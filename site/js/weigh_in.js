@@ -1,0 +1,56 @@
+// The page's verdict on what the visitor is about to load: weighed while they decide, and closer when asked.
+
+import { weigh } from './pesoleve.js';
+
+/** Whoever clicks at once wants the model, not to wait for the device to be measured. */
+const UNDECIDED_MS = 300;
+
+/** @typedef {() => boolean} Wanted  whether the visitor still decides on what is being weighed */
+
+export class WeighIn {
+  /**
+   * @param {Pick<import('./weigh.js').WeighOptions, 'device' | 'limits'>} options
+   * @param {() => void} onChange
+   */
+  constructor(options, onChange) {
+    this.options = options;
+    this.onChange = onChange;
+    /** @type {import('./verdict.js').Verdict | null} */
+    this.verdict = null;
+    /** Whether a cut model is being timed. */
+    this.timing = false;
+    /** Whether a model has been loaded in this page, and ONNX Runtime with it. */
+    this.runtimeIsHere = false;
+  }
+
+  forget() {
+    this.verdict = null;
+    this.onChange();
+  }
+
+  /** @param {string} id @param {string} dtype @param {Wanted} wanted */
+  async weigh(id, dtype, wanted) {
+    await new Promise((resolve) => setTimeout(resolve, UNDECIDED_MS));
+    if (!wanted()) return;
+    const found = await weigh(id, { ...this.options, dtype });
+    if (!wanted()) return;
+    this.verdict = found;
+    this.onChange();
+    // The runtime is here since another model was loaded: a few layers tell more than a probe.
+    if (this.runtimeIsHere && found.basis === 'probe') await this.time(id, dtype, wanted);
+  }
+
+  /** Run the model cut to a few of its layers. @param {string} id @param {string} dtype @param {Wanted} wanted */
+  async time(id, dtype, wanted) {
+    if (this.timing) return;
+    this.timing = true;
+    this.onChange();
+    try {
+      const found = await weigh(id, { ...this.options, dtype, surrogate: true });
+      if (wanted()) this.verdict = found;
+    } finally {
+      this.timing = false;
+      this.onChange();
+    }
+  }
+}
