@@ -89,9 +89,11 @@ class ParameterSharing(Training):
 
 
 class QuantizationAware(Training):
-    """Trained with the weights in ``bits``, taught by ``teacher``."""
+    """Trained with the weights in ``bits``, taught by ``teacher``; with the layers ``kept`` alone, if
+    those are given."""
 
     step: Literal["quantization_aware"]
+    kept: list[int] | None = None
     bits: Literal[2, 3, 4]
     block_size: Literal[16, 32, 64, 128]
     teacher: str

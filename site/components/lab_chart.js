@@ -7,13 +7,16 @@ import { html, nothing, PageElement, svg } from './element.js';
 
 /** @typedef {import('../js/lab.js').Point} Point */
 
-const WIDTH = 720;
+const NARROWEST = 320;
 const HEIGHT = 400;
-const LEFT = 56;
+const LEFT = 48;
 const RIGHT = 16;
 const TOP = 16;
 const BOTTOM = 44;
 const TICKS_MB = [0.5, 1, 2, 5, 10, 20, 50, 100];
+/** A name takes about so much room; one that would lie on another is left to whoever chooses its point. */
+const NAME_WIDTH = 190;
+const NAME_HEIGHT = 16;
 
 export class LabChart extends PageElement {
   /** @override */
@@ -22,6 +25,7 @@ export class LabChart extends PageElement {
     baselines: { attribute: false },
     chosen: { attribute: false },
     current: {},
+    width: { state: true },
   };
 
   constructor() {
@@ -34,14 +38,30 @@ export class LabChart extends PageElement {
     this.chosen = new Set();
     /** The one whose chain is shown. */
     this.current = '';
+    /** In pixels: letters stay as large as everywhere on the page. */
+    this.width = 720;
+    this.observer = new ResizeObserver(([entry]) => {
+      this.width = Math.max(NARROWEST, Math.floor(entry?.contentRect.width ?? this.width));
+    });
+  }
+
+  /** @override */
+  connectedCallback() {
+    super.connectedCallback();
+    this.observer.observe(this);
+  }
+
+  /** @override */
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.observer.disconnect();
   }
 
   get scale() {
-    const accuracies = [...this.points, ...this.baselines].map(({ accuracy }) => accuracy);
-    const low = Math.max(
-      0,
-      Math.floor(Math.min(...accuracies.filter((a) => a > 0.6)) * 50 - 0.5) / 50,
-    );
+    const { width } = this;
+    // A competitor that is far below all models would leave them no room: it is in the table.
+    const accuracies = this.points.map(({ accuracy }) => accuracy);
+    const low = Math.max(0, Math.floor(Math.min(...accuracies) * 50 - 0.5) / 50);
     const high = Math.min(1, Math.ceil(Math.max(...accuracies) * 50 + 0.5) / 50);
     const sizes = this.points.map(({ bytes }) => bytes / 1e6);
     const [light, heavy] = [Math.min(...sizes) / 1.4, Math.max(...sizes) * 1.3];
@@ -52,7 +72,7 @@ export class LabChart extends PageElement {
       light,
       heavy,
       x: (/** @type {number} */ mb) =>
-        LEFT + (Math.log(mb / light) / across) * (WIDTH - LEFT - RIGHT),
+        LEFT + (Math.log(mb / light) / across) * (width - LEFT - RIGHT),
       y: (/** @type {number} */ accuracy) =>
         TOP + ((high - accuracy) / (high - low)) * (HEIGHT - TOP - BOTTOM),
     };
@@ -77,15 +97,16 @@ export class LabChart extends PageElement {
     const best = frontier(this.points);
     const keys = new Set(best.map(pointKey));
     const slowest = Math.max(1, ...this.points.map(({ milliseconds }) => milliseconds ?? 0));
+    const named = this.names(best);
     const line = best.map((p) => `${scale.x(p.bytes / 1e6)},${scale.y(p.accuracy)}`).join(' ');
     return html`
-      <svg class="lab-chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="group" aria-label=${t('lab.chart')}>
+      <svg class="lab-chart" viewBox="0 0 ${this.width} ${HEIGHT}" role="group" aria-label=${t('lab.chart')}>
         ${this.renderAxes(scale)}
         ${this.baselines.map((baseline) => this.renderBaseline(baseline, scale))}
         <polyline class="lab-chart__frontier" points=${line}></polyline>
         ${[...this.points]
           .sort((a, b) => (b.milliseconds ?? 0) - (a.milliseconds ?? 0))
-          .map((p) => this.renderPoint(p, keys.has(pointKey(p)), slowest, scale))}
+          .map((p) => this.renderPoint(p, keys.has(pointKey(p)), named.has(pointKey(p)), slowest))}
       </svg>`;
   }
 
@@ -96,26 +117,44 @@ export class LabChart extends PageElement {
     return svg`
       ${rows.map(
         (value) => svg`
-          <line class="lab-chart__grid" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${y(value)} y2=${y(value)}></line>
+          <line class="lab-chart__grid" x1=${LEFT} x2=${this.width - RIGHT} y1=${y(value)} y2=${y(value)}></line>
           <text class="lab-chart__tick" x=${LEFT - 8} y=${y(value) + 4} text-anchor="end">${percent(value, 0)}</text>`,
       )}
       ${TICKS_MB.filter((mb) => mb > light && mb < heavy).map(
         (mb) => svg`
           <text class="lab-chart__tick" x=${x(mb)} y=${HEIGHT - BOTTOM + 20} text-anchor="middle">${number(mb)}</text>`,
       )}
-      <text class="lab-chart__tick" x=${WIDTH - RIGHT} y=${HEIGHT - 4} text-anchor="end">${t('lab.axis')}</text>`;
+      <text class="lab-chart__tick" x=${this.width - RIGHT} y=${HEIGHT - 4} text-anchor="end">${t('lab.axis')}</text>`;
   }
 
   /** @param {{name: string, accuracy: number}} baseline @param {LabChart['scale']} scale */
   renderBaseline({ name, accuracy }, { low, y }) {
     if (accuracy < low) return nothing;
     return svg`
-      <line class="lab-chart__baseline" x1=${LEFT} x2=${WIDTH - RIGHT} y1=${y(accuracy)} y2=${y(accuracy)}></line>
-      <text class="lab-chart__tick" x=${WIDTH - RIGHT} y=${y(accuracy) - 5} text-anchor="end">${t(`lab.baseline.${name}`)}</text>`;
+      <line class="lab-chart__baseline" x1=${LEFT} x2=${this.width - RIGHT} y1=${y(accuracy)} y2=${y(accuracy)}></line>
+      <text class="lab-chart__tick" x=${this.width - RIGHT} y=${y(accuracy) - 5} text-anchor="end">${t(`lab.baseline.${name}`)}</text>`;
   }
 
-  /** @param {Point} point @param {boolean} unbeaten @param {number} slowest @param {LabChart['scale']} scale */
-  renderPoint(point, unbeaten, slowest, { x, y }) {
+  /** Which points are named: the chosen one, then those of the frontier that leave its name free. @param {Point[]} best */
+  names(best) {
+    const { x, y } = this.scale;
+    const current = this.points.filter((point) => pointKey(point) === this.current);
+    /** @type {{key: string, across: number, down: number}[]} */
+    const placed = [];
+    for (const point of [...current, ...best]) {
+      const [across, down] = [x(point.bytes / 1e6), y(point.accuracy)];
+      const free = placed.every(
+        (other) =>
+          Math.abs(other.across - across) > NAME_WIDTH || Math.abs(other.down - down) > NAME_HEIGHT,
+      );
+      if (free) placed.push({ key: pointKey(point), across, down });
+    }
+    return new Set(placed.map(({ key }) => key));
+  }
+
+  /** @param {Point} point @param {boolean} unbeaten @param {boolean} named @param {number} slowest */
+  renderPoint(point, unbeaten, named, slowest) {
+    const { x, y } = this.scale;
     const key = pointKey(point);
     const radius = 4 + 10 * Math.sqrt((point.milliseconds ?? 0) / slowest);
     const across = x(point.bytes / 1e6);
@@ -134,18 +173,18 @@ export class LabChart extends PageElement {
             : nothing
         }
         ${
-          unbeaten || key === this.current
-            ? svg`<text class="lab-chart__name" x=${across} y=${down - radius - 5} text-anchor=${anchor(across)}>${point.model.title[locale()]} ${point.dtype}</text>`
+          named
+            ? svg`<text class="lab-chart__name" x=${across} y=${down - radius - 5} text-anchor=${anchor(across / this.width)}>${point.model.title[locale()]} ${point.dtype}</text>`
             : nothing
         }
       </g>`;
   }
 }
 
-/** @param {number} across */
+/** @param {number} across the share of the width */
 function anchor(across) {
-  if (across < WIDTH * 0.2) return 'start';
-  return across > WIDTH * 0.8 ? 'end' : 'middle';
+  if (across < 0.3) return 'start';
+  return across > 0.7 ? 'end' : 'middle';
 }
 
 /** @param {number} share @param {number} [digits] */

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,9 @@ class Chain:
         self, recipe: ClassifierRecipe, before: Stage | None
     ) -> tuple[Candidate, list[ReducedStep]]:
         if before is not None:
-            return read_candidate(before.output), read_lineage(before.output)
+            candidate = read_candidate(before.output)
+            model = encoder.shortened(candidate.model, recipe.export.max_length)
+            return replace(candidate, model=model), read_lineage(before.output)
         source = resolve(recipe.source)
         labels = snippets.LABELS[recipe.dataset]
         state = load_file(source.directory / "model.safetensors")
@@ -223,8 +225,12 @@ class Chain:
             "lessons",
             f"ask the teacher {teacher}",
             ask,
-            code=(distillation, steps, texts, snippets),
-            depends_on={"teacher": stage.key},
+            code=(distillation, texts, snippets),
+            depends_on={
+                "teacher": _sha256(stage.output / MODEL),
+                "tokenizer": _sha256(stage.output / TOKENIZER),
+                "variations": steps.VARIATIONS,
+            },
         )
         return distillation.Lessons(*torch.load(asked.output / "lessons.pt", weights_only=True))
 

@@ -189,6 +189,16 @@ def build(shape: EncoderShape, state: Mapping[str, Tensor]) -> Encoder:
     return model
 
 
+def shortened(model: Encoder, positions: int) -> Encoder:
+    """Return ``model`` for texts of at most ``positions`` tokens."""
+    if positions >= model.shape.positions:
+        return model
+    state = model.state_dict()
+    name = "embeddings.position_embeddings.weight"
+    state[name] = state[name][:positions]
+    return build(reshaped(model.shape, positions=positions), state)
+
+
 def reshaped(shape: EncoderShape, **changes: Any) -> EncoderShape:
     """Return ``shape`` with some of its fields changed."""
     return replace(shape, **changes)

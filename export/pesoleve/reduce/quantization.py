@@ -8,15 +8,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from .distillation import TEMPERATURE, Lessons
+from .distillation import Lessons, distill
 from .encoder import Encoder, build
 from .texts import TokenizedTexts
-from .training import Report, Schedule, fit
+from .training import Report, Schedule
 
-SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6)
+SHRINKS = (1.0, 0.85, 0.7)
 
 
 class Rounded(nn.Module):
@@ -52,23 +51,17 @@ def quantize_aware(
     checkpoint: Path,
     report: Report,
 ) -> Encoder:
-    """Return ``model`` trained to answer as its teacher does when every matrix is in ``bits``."""
+    """Return ``model`` taught to answer as its teacher does when every matrix is in ``bits``."""
     rounded = [
-        (module, "weight")
+        module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Embedding) and "classifier" not in name
+        if isinstance(module, nn.Linear | nn.Embedding)
+        and "classifier" not in name
+        and "position" not in name
     ]
-    for module, name in rounded:
-        parametrize.register_parametrization(module, name, Rounded(bits, block))
-
-    def loss(indices: list[int], _step: int) -> Tensor:
-        ids, mask = texts.batch(indices)
-        with parametrize.cached():
-            answered = functional.log_softmax(model(ids, mask).logits / TEMPERATURE, dim=1)
-        wanted = functional.log_softmax(lessons.logits[indices] / TEMPERATURE, dim=1)
-        return functional.kl_div(answered, wanted, log_target=True, reduction="batchmean")
-
-    fit(model, texts.lengths, loss, schedule, checkpoint, report)
-    for module, name in rounded:
-        parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+    for module in rounded:
+        parametrize.register_parametrization(module, "weight", Rounded(bits, block))
+    distill(model, texts, lessons, schedule, checkpoint, report)
+    for module in rounded:
+        parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return build(model.shape, model.state_dict())

@@ -17,7 +17,7 @@ from ..measure.snippets import load_labelled, load_unlabelled
 from . import distillation, fine_tuning, lora, parameter_sharing, pruning, quantization
 from . import vocabulary_pruning as vocabulary
 from .encoder import Encoder, build, reshaped
-from .texts import TokenizedTexts, vary
+from .texts import MAX_LENGTH, TokenizedTexts, vary
 from .training import Report, Schedule
 
 VARIATIONS = 3
@@ -32,7 +32,8 @@ class Candidate:
     tokenizer: dict[str, Any]
 
     def tokenized(self, texts: list[str]) -> TokenizedTexts:
-        return TokenizedTexts(Tokenizer.from_str(json.dumps(self.tokenizer)), texts)
+        longest = min(MAX_LENGTH, self.model.shape.positions)
+        return TokenizedTexts(Tokenizer.from_str(json.dumps(self.tokenizer)), texts, longest)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ def begin(step: recipe.Step, start: Candidate, note: Any, help_: Help) -> tuple[
             return Candidate(vocabulary.prune_table(model, kept_ids), pruned), None
         case recipe.ParameterSharing():
             return replace(start, model=parameter_sharing.share_layers(model, step.groups)), None
-        case recipe.Distillation(kept=list() as kept_layers):
+        case (
+            recipe.Distillation(kept=list() as kept_layers)
+            | recipe.QuantizationAware(kept=list() as kept_layers)
+        ):
             return replace(start, model=distillation.shallow_student(model, kept_layers)), None
         case recipe.Distillation(hidden=int() as hidden, layers=int() as layers):
             shape = reshaped(
@@ -133,10 +137,10 @@ def finish(step: recipe.Step, begun: Candidate, state: dict[str, Tensor]) -> Can
 
 
 def training_begins_with(step: recipe.Step, begun: Candidate) -> dict[str, Tensor]:
-    """Return what kept weights are the distance from: nothing for an adapter, or where training began
-    at random."""
+    """Return what kept weights are the distance from: nothing for an adapter, where training began at
+    random, or where it ended on levels that can be kept as they are."""
     at_random = isinstance(step, recipe.Distillation) and step.hidden is not None
-    if isinstance(step, recipe.Lora) or at_random:
+    if isinstance(step, recipe.Lora | recipe.QuantizationAware) or at_random:
         return {}
     return {name: torch.clone(tensor) for name, tensor in begun.model.state_dict().items()}
 
