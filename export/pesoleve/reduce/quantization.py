@@ -51,17 +51,31 @@ def quantize_aware(
     checkpoint: Path,
     report: Report,
 ) -> Encoder:
-    """Return ``model`` taught to answer as its teacher does when every matrix is in ``bits``."""
-    rounded = [
+    """Return ``model`` taught to answer as its teacher does when every matrix is in ``bits``; its
+    weights are those from which ``round_weights`` makes the levels."""
+    rounded = _matrices(model)
+    for module in rounded:
+        parametrize.register_parametrization(module, "weight", Rounded(bits, block))
+    distill(model, texts, lessons, schedule, checkpoint, report)
+    for module in rounded:
+        parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+    return build(model.shape, model.state_dict())
+
+
+def round_weights(model: Encoder, bits: int, block: int) -> Encoder:
+    """Return ``model`` with every matrix on the levels that it travels in."""
+    rounded = build(model.shape, model.state_dict())
+    with torch.no_grad():
+        for module in _matrices(rounded):
+            module.weight.copy_(Rounded(bits, block)(module.weight))
+    return rounded
+
+
+def _matrices(model: Encoder) -> list[nn.Module]:
+    return [
         module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | nn.Embedding)
         and "classifier" not in name
         and "position" not in name
     ]
-    for module in rounded:
-        parametrize.register_parametrization(module, "weight", Rounded(bits, block))
-    distill(model, texts, lessons, schedule, checkpoint, report)
-    for module in rounded:
-        parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    return build(model.shape, model.state_dict())

@@ -133,14 +133,17 @@ def finish(step: recipe.Step, begun: Candidate, state: dict[str, Tensor]) -> Can
     """Return the model that ``state``, as ``train`` returned it, makes."""
     if isinstance(step, recipe.Lora):
         return replace(begun, model=lora.merge(begun.model, lora.Adapter.from_state(state)))
-    return replace(begun, model=build(begun.model.shape, state))
+    model = build(begun.model.shape, state)
+    if isinstance(step, recipe.QuantizationAware):
+        model = quantization.round_weights(model, step.bits, step.block_size)
+    return replace(begun, model=model)
 
 
 def training_begins_with(step: recipe.Step, begun: Candidate) -> dict[str, Tensor]:
-    """Return what kept weights are the distance from: nothing for an adapter, where training began at
-    random, or where it ended on levels that can be kept as they are."""
+    """Return what kept weights are the distance from: nothing for an adapter, or where training began
+    at random."""
     at_random = isinstance(step, recipe.Distillation) and step.hidden is not None
-    if isinstance(step, recipe.Lora | recipe.QuantizationAware) or at_random:
+    if isinstance(step, recipe.Lora) or at_random:
         return {}
     return {name: torch.clone(tensor) for name, tensor in begun.model.state_dict().items()}
 

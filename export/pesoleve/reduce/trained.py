@@ -24,7 +24,7 @@ from ..graph.quantize import quantize_blocks
 SMALLEST = 4096
 """Weights; a smaller tensor is kept as fp32."""
 
-BLOCKS = (64, 32, 16)
+BLOCKS = (128, 64, 32, 16)
 
 
 def encode(state: Mapping[str, Tensor], begun: Mapping[str, Tensor], bits: int, note: Any) -> bytes:
