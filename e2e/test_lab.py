@@ -26,7 +26,7 @@ READY = 120_000
 FORMS = [
     ("sentiment-student-1m", "q8"),
     ("sentiment-2mb", "q3"),
-    ("sentiment-5mb", "q3"),
+    ("sentiment-5mb", "q4"),
     ("sentiment-shared", "q4"),
     ("sentiment-quantized", "q8_dynamic"),
 ]

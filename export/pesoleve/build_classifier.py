@@ -32,7 +32,7 @@ from .classifier_entry import (
     sizing_shape,
 )  # fmt: skip
 from .entry import Built
-from .graph import classify, integers, quantize, storage
+from .graph import classify, halve, integers, quantize, storage
 from .graph import encoder as encoder_graph
 from .lab_recipe import ClassifierDtype, ClassifierRecipe
 from .measure import classification, embed, snippets
@@ -160,16 +160,17 @@ def _quantize(
                 model, dtype.compute, texts, reduced.output / chain.TOKENIZER, pipeline.max_length
             )
         elif dtype.bits == 16:
-            model = quantize.halve_weights(model)
+            model = halve.halve_weights(model)
         elif dtype.bits != 32:
-            model = encoder_files.quantize_blocks(model, name, dtype)
+            # What is in no block then is the table of positions.
+            model = halve.halve_weights(encoder_files.quantize_blocks(model, name, dtype))
         storage.save(model, output)
 
     return stages.run(
         "quantize",
         f"{recipe.id}: {name}: write the weights in {dtype.bits} bits",
         work,
-        code=(quantize, integers, storage, snippets),
+        code=(quantize, halve, integers, storage, snippets),
         depends_on={
             "exported": exported.key,
             "dtype": dtype.model_dump(exclude={"max_loss"}),

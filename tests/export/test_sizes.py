@@ -96,6 +96,9 @@ def classifier_bytes(recipe: ClassifierRecipe, model: Model, dtype: str) -> int:
         whole = {"matrix": 1, "embedding": 1, "vector": 4}
         scales = sum(5 * t.shape[-1] for t in tensors if t.kind == "matrix")
         return sum(whole[t.kind] * t.count for t in tensors) + scales
+    positions = next(tensor.count for tensor in tensors if tensor.name == "positions")
+    if of.bits < 16 and positions >= 4096:  # which is in no block, and halved
+        return qdq_bytes(tensors, stored_bits(of.bits), of.block_size) - 2 * positions
     return qdq_bytes(tensors, stored_bits(of.bits), of.block_size)
 
 

@@ -173,30 +173,3 @@ def _lookup(gather: onnx.NodeProto, name: str, bits: int, block_size: int) -> on
         block_size=block_size,
         bits=bits,
     )
-
-
-def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return ``model`` with its matrices in fp16, each widened by one Cast that is folded at start."""
-    halved = onnx.ModelProto()
-    halved.CopyFrom(model)
-    graph = halved.graph
-    casts = []
-    for tensor in list(graph.initializer):
-        if len(tensor.dims) != 2 or np.prod(tensor.dims) < SMALLEST_WEIGHT:
-            continue
-        narrow = numpy_helper.to_array(tensor).astype(np.float16)
-        graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(narrow, f"{tensor.name}_half"))
-        casts.append(
-            helper.make_node(
-                "Cast",
-                [f"{tensor.name}_half"],
-                [tensor.name],
-                f"{tensor.name}/widen",
-                to=TensorProto.FLOAT,
-            )
-        )
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return halved

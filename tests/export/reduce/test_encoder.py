@@ -13,7 +13,8 @@ import torch
 from transformers import BertModel
 
 from pesoleve.graph.encoder import encoder_graph
-from pesoleve.graph.quantize import SESSION_CONFIG, halve_weights, quantize_weights
+from pesoleve.graph.halve import halve_weights
+from pesoleve.graph.quantize import SESSION_CONFIG, quantize_weights
 from pesoleve.graph.surrogate import cut_encoder
 from pesoleve.reduce import distillation, parameter_sharing, pruning
 from pesoleve.reduce.encoder import Encoder, from_bert, reshaped
@@ -76,7 +77,7 @@ def test_the_graph_answers_as_the_model(encoder: Encoder, change: Callable[[Enco
     halved = run(halve_weights(graph).SerializeToString())
     assert np.abs(halved - expected).max() < 0.01
     for bits in (8, 4, 3, 2):
-        answer = run(quantize_weights(graph, bits, 16).SerializeToString())
+        answer = run(halve_weights(quantize_weights(graph, bits, 16)).SerializeToString())
         assert np.isfinite(answer).all()
         assert bits < 8 or np.abs(answer - expected).max() < 0.1
     if len(model.shape.layers) > 1:
