@@ -10,7 +10,7 @@ from .quantize import SMALLEST_WEIGHT
 
 
 def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return ``model`` with its fp32 matrices in fp16, each widened by one Cast that is folded at start."""
+    """Return ``model`` with its fp32 matrices in fp16, each widened by one Cast, folded at start."""
     halved = onnx.ModelProto()
     halved.CopyFrom(model)
     graph = halved.graph
