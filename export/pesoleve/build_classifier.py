@@ -88,7 +88,7 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
     cuts: dict[str, list[Surrogate]] = {}
     for name, dtype in recipe.dtypes.items():
         if base is None:
-            written = _quantize(recipe, name, dtype, exported, reduced, pipeline, stages)
+            written = _quantize(recipe, name, dtype, exported, stages)
             packed = encoder_files.pack_dtype(recipe.id, name, written, layers, stages)
             cuts[name] = surrogates.read_note(packed.output)["file"]
         else:
@@ -144,21 +144,12 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _quantize(
-    recipe: ClassifierRecipe,
-    name: str,
-    dtype: ClassifierDtype,
-    exported: Stage,
-    reduced: Stage,
-    pipeline: TextClassification,
-    stages: Stages,
+    recipe: ClassifierRecipe, name: str, dtype: ClassifierDtype, exported: Stage, stages: Stages
 ) -> Stage:
     def work(output: Path) -> None:
         model = storage.load(exported.output)
-        if dtype.compute != "float":
-            texts = snippets.load_labelled(f"{recipe.dataset}-train").texts
-            model = integers.to_integers(
-                model, dtype.compute, texts, reduced.output / chain.TOKENIZER, pipeline.max_length
-            )
+        if dtype.compute == "dynamic":
+            model = integers.to_integers(model)
         elif dtype.bits == 16:
             model = halve.halve_weights(model)
         elif dtype.bits != 32:
@@ -170,11 +161,10 @@ def _quantize(
         "quantize",
         f"{recipe.id}: {name}: write the weights in {dtype.bits} bits",
         work,
-        code=(quantize, halve, integers, storage, snippets),
+        code=(quantize, halve, integers, storage),
         depends_on={
             "exported": exported.key,
             "dtype": dtype.model_dump(exclude={"max_loss"}),
-            "dataset": recipe.dataset,
         },
     )
 
