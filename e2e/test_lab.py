@@ -69,7 +69,7 @@ def test_a_model_answers_in_the_page_as_in_cpython(
     for told, row in zip(answer["classes"], expected, strict=True):
         scores = [told["scores"]["negative"], told["scores"]["positive"]]
         # Integers are rounded from activations: a last bit of those is a level of these.
-        assert np.abs(np.array(scores) - row).max() < (0.05 if "dynamic" in dtype else 1e-4)
+        assert np.abs(np.array(scores) - row).max() < (0.1 if "dynamic" in dtype else 1e-4)
         assert told["label"] == ("negative", "positive")[int(np.argmax(scores))]
         assert told["score"] == max(scores)
     wire = sum(file.bytes for file in models[name].wire_files("wasm", dtype))

@@ -80,7 +80,10 @@ def time_form(browser: Browser, site: str, row: Row, sentences: list[str]) -> No
         visit = Visit(context.new_page())
         visit.open_blank(site)
         asked = json.dumps([row.model.id, row.dtype, sentences])
-        row.milliseconds += visit.run_module(TIME % asked)
+        times = visit.run_module(TIME % asked)
+        if "error" in times:
+            raise RuntimeError(f"{row.model.id} in {row.dtype}: {times['error']}")
+        row.milliseconds += times
 
 
 def _share(value: tuple[float, list[float]] | None) -> str:

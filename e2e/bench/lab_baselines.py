@@ -17,7 +17,7 @@ from pesoleve_worker.catalog import Model
 from ..native_chat import NativeChat
 
 Array = npt.NDArray[np.float32]
-ASKED = 400
+ASKED = 200
 """Sentences that the general model is asked about: each takes it a third of a second."""
 
 QUESTION = 'Is this film review positive or negative? Answer with one word.\n\nReview: "{text}"'
@@ -70,8 +70,9 @@ def tfidf(test: Labelled, train: Labelled, validation: Labelled) -> Baseline:
 def general(model: Model, models: Path, test: Labelled) -> Baseline:
     """A chat model asked for the label: the likelier of the two answers' first tokens."""
     chat = NativeChat(model, models)
-    rows = np.array([chat.prefers(QUESTION.format(text=text), ANSWERS) for text in test.texts[:ASKED]])
-    some = Labelled(test.name, test.labels, test.texts[:ASKED], test.targets[:ASKED])
+    step = len(test.texts) // ASKED  # the first of them are all praise
+    some = Labelled(test.name, test.labels, test.texts[::step], test.targets[::step])
+    rows = np.array([chat.prefers(QUESTION.format(text=text), ANSWERS) for text in some.texts])
     return _judged(model.id, rows.astype(np.float32), some)
 
 
