@@ -89,7 +89,9 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
     for name, dtype in recipe.dtypes.items():
         if base is None:
             written = _quantize(recipe, name, dtype, exported, stages)
-            packed = encoder_files.pack_dtype(recipe.id, name, written, layers, stages)
+            packed = encoder_files.pack_dtype(
+                recipe.id, name, written, layers, stages, f"{recipe.id}: {name}: compress and hash"
+            )
             cuts[name] = surrogates.read_note(packed.output)["file"]
         else:
             label = f"{recipe.id}: {name}: put the adapter beside {base.model.id}"

@@ -87,7 +87,9 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         quantized = _quantize(name, dtype, optimized, stages)
         measured[name] = _measure(recipe, name, source, quantized, referenced, pipeline, stages)
         check_quality(recipe, name, measured[name])
-        packed = encoder_files.pack_dtype(recipe.id, name, quantized, shape.layers, stages)
+        packed = encoder_files.pack_dtype(
+            recipe.id, name, quantized, shape.layers, stages, f"{name}: compress and hash"
+        )
         cuts[name] = surrogates.read_note(packed.output)["file"]
         packs.append(packed)
         files += pack.read_list(packed.output)

@@ -42,7 +42,9 @@ def quantize_blocks(model: onnx.ModelProto, name: str, dtype: Blocks) -> onnx.Mo
         ) from error
 
 
-def pack_dtype(model_id: str, name: str, quantized: Stage, layers: int, stages: Stages) -> Stage:
+def pack_dtype(
+    model_id: str, name: str, quantized: Stage, layers: int, stages: Stages, label: str
+) -> Stage:
     """Pack a dtype's graph and weights, and its cuts beside them."""
 
     def work(output: Path) -> None:
@@ -67,7 +69,7 @@ def pack_dtype(model_id: str, name: str, quantized: Stage, layers: int, stages: 
 
     return stages.run(
         "pack",
-        f"{model_id}: {name}: compress and hash",
+        label,
         work,
         code=(pack, surrogate, surrogates),
         depends_on={"quantized": quantized.key, "id": model_id, "dtype": name},

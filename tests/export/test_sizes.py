@@ -139,7 +139,7 @@ def test_the_catalog_says_what_its_devices_take() -> None:
         for device in model.devices.values():
             assert set(device.sizes) == set(device.files)
             for dtype, sizes in device.sizes.items():
-                files = [file for file in model.files if file.path in device.files[dtype]]
+                files = [model.file(path) for path in device.files[dtype]]
                 decoded = sum(file.decoded_bytes for file in files)
                 assert sizes.loading_bytes >= sizes.memory_bytes + decoded
                 writes = model.task == "text_generation"

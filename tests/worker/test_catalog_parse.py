@@ -99,7 +99,12 @@ def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     ("path", "value", "place", "expected"),
     [
         (("id",), 3, "model.id", "str"),
-        (("task",), "translation", "model.task", "one of feature_extraction, text_"),
+        (
+            ("task",),
+            "translation",
+            "model.task",
+            "one of feature_extraction, text_classification, text_generation",
+        ),
         (("title",), "Sample", "model.title", "an object"),
         (("title", "en"), None, "model.title.en", "str"),
         (("lineage",), {}, "model.lineage", "a list"),
