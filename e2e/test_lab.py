@@ -28,7 +28,7 @@ FORMS = [
     ("sentiment-2mb", "q3"),
     ("sentiment-5mb", "q4"),
     ("sentiment-shared", "q4"),
-    ("sentiment-quantized", "q8_dynamic"),
+    ("sentiment-quantized", "q3"),
 ]
 
 CLASSIFY = """
@@ -68,8 +68,7 @@ def test_a_model_answers_in_the_page_as_in_cpython(
     expected = in_cpython(models[name], dtype, texts)
     for told, row in zip(answer["classes"], expected, strict=True):
         scores = [told["scores"]["negative"], told["scores"]["positive"]]
-        # Integers are rounded from activations: a last bit of those is a level of these.
-        assert np.abs(np.array(scores) - row).max() < (0.1 if "dynamic" in dtype else 1e-4)
+        assert np.abs(np.array(scores) - row).max() < 1e-4
         assert told["label"] == ("negative", "positive")[int(np.argmax(scores))]
         assert told["score"] == max(scores)
     wire = sum(file.bytes for file in models[name].wire_files("wasm", dtype))
@@ -100,15 +99,12 @@ def test_a_second_task_costs_its_adapter_alone(
         visit.requests.clear()
         tweet = "@mark lol so tired today :( #mondays"
         second = visit.run_module(CLASSIFY, ["origin-adapter", "q4", [tweet], "wasm"])
+        wire = visit.bytes_by_path()
     assert second["classes"][0]["label"] == "tweets"
     origin = models["origin-adapter"]
     own = [f for f in origin.wire_files("wasm", "q4") if f.path.startswith("origin-adapter/")]
     base = [f for f in origin.wire_files("wasm", "q4") if f.path.startswith("minilm-l6/")]
-    fetched = sum(
-        size
-        for path, size in visit.bytes_by_path().items()
-        if "/models/" in path and path.endswith(".zst")
-    )
+    fetched = sum(size for path, size in wire.items() if path.endswith(".zst"))
     tokenizer = sum(file.bytes for file in own if file.role == "tokenizer")
     assert fetched == sum(file.bytes for file in own) - tokenizer < 500_000
     assert sum(file.bytes for file in base) > 10_000_000
@@ -130,7 +126,7 @@ def test_a_point_tells_its_chain_to_the_keyboard(visit: Visit, isolated_site: st
     point.focus()
     page.keyboard.press("Enter")
     chain = page.locator(".lab__chain")
-    for technique in ("Fine-tuning", "Vocabulary pruning", "Distillation", "Quantization"):
+    for technique in ("Fine-tuning", "Pruning", "Vocabulary pruning", "Quantization"):
         expect(chain).to_contain_text(technique)
     expect(point).to_have_attribute("aria-pressed", "true")
     rows = page.locator(".lab table tbody tr")
