@@ -46,7 +46,7 @@ def build(
         typer.Option("--train", help="Train the lab's models again instead of reading kept weights."),
     ] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="With --train: a directory for the trained weights.")
+        Path | None, typer.Option(help="A directory for trained weights and for figures.")
     ] = None,
     json_: Json = False,
 ) -> None:
