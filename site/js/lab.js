@@ -54,6 +54,8 @@ function point(model, dtype, figures) {
   const paths = model.devices.wasm?.files[dtype] ?? [];
   const files = paths.map((path) => fileAt(model, path));
   const sum = (/** @type {typeof files} */ some) => some.reduce((all, file) => all + file.bytes, 0);
+  const own = (/** @type {typeof files[number]} */ file) => file.path.startsWith(`${model.id}/`);
+  const borrows = !files.every(own); // weights of a base, whose tokenizer is the same file too
   const [test, other] = model.quality.filter(
     (row) => row.dtype === dtype && row.metric === 'accuracy',
   );
@@ -62,7 +64,7 @@ function point(model, dtype, figures) {
     dtype,
     model,
     bytes: sum(files),
-    shared: sum(files.filter((file) => !file.path.startsWith(`${model.id}/`))),
+    shared: borrows ? sum(files.filter((file) => !own(file) || file.role === 'tokenizer')) : 0,
     accuracy: test?.value ?? Number.NaN,
     interval: test?.interval ?? null,
     elsewhere: other?.value ?? null,
