@@ -281,7 +281,7 @@ def saved(page: Page, button: str) -> tuple[str, str]:
 def test_csv_and_har_say_what_the_rows_say(visit: Visit, site: Site) -> None:
     load(visit, site.address)
     shown = rows(visit.page)
-    name, text = saved(visit.page, "CSV")
+    name, text = saved(visit.page, "Save as CSV")
     assert name == "peso-leve.csv"
     lines = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     assert len(lines) == len(shown)
@@ -294,7 +294,7 @@ def test_csv_and_har_say_what_the_rows_say(visit: Visit, site: Site) -> None:
         assert figures == [row.wire, row.now, row.decoded]
         assert float(line["start_seconds"]) == pytest.approx(row.start, abs=0.001)
         assert float(line["seconds"]) == pytest.approx(row.seconds, abs=0.001)
-    name, text = saved(visit.page, "HAR")
+    name, text = saved(visit.page, "Save as HAR")
     assert name == "peso-leve.har"
     log = json.loads(text)["log"]
     expect_har(log)
