@@ -17,6 +17,7 @@ from pesoleve_worker.catalog import Model
 from . import chromium
 from .faulty_server import FaultyServer, serve_faulty
 from .lasting_browser import OpenProfile, open_browser
+from .returning_visitor import ReturningVisitor
 from .server import SITE, serve_site
 from .sharded_model import ShardedModel, build_sharded_model
 from .site_copy import SiteCopy
@@ -139,13 +140,39 @@ KNOWN_SPEED = """
 """
 
 
+@pytest.fixture(scope="session")
+def returning(
+    playwright: Playwright,
+    browser_type_launch_args: dict[str, Any],
+    browser_context_args: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ReturningVisitor]:
+    with open_browser(
+        playwright,
+        tmp_path_factory.mktemp("returning"),
+        browser_type_launch_args,
+        browser_context_args,
+    ) as browser:
+        browser.context.add_init_script(KNOWN_SPEED)
+        yield ReturningVisitor(browser.context)
+
+
 @pytest.fixture
-def context(context: BrowserContext, request: pytest.FixtureRequest) -> BrowserContext:
-    """A visitor whose device was measured before, but in a test that is marked ``probe``: measuring
-    keeps all cores busy, and two browsers share them."""
-    if request.node.get_closest_marker("probe") is None:
-        context.add_init_script(KNOWN_SPEED)
-    return context
+def context(request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
+    """Somebody who was here before: what V8 compiled then is kept, which halves a load, and the device
+    was measured. In a test that is marked ``fresh``, somebody who never was, whose device was; in one
+    that is marked ``probe``, whose device was not, as measuring keeps all cores busy and two browsers
+    share them."""
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if marks & {"fresh", "probe", "browser_context_args"}:
+        context = request.getfixturevalue("new_context")()
+        if "probe" not in marks:
+            context.add_init_script(KNOWN_SPEED)
+        yield context
+    else:
+        returning: ReturningVisitor = request.getfixturevalue("returning")
+        yield returning.context
+        returning.forget()
 
 
 @pytest.fixture

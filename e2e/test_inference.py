@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pesoleve.graph.storage import GRAPH, WEIGHTS
 from pesoleve.measure.datasets import load_pairs
-from pesoleve.measure.embed import embed
+from pesoleve.measure.embed import embed_built
 from pesoleve.measure.parity import parity
 from pesoleve.measure.reference import reference_vectors
-from pesoleve.pack import read_content
 from pesoleve.recipe import Recipe, load_recipe
 from pesoleve.sources import resolve
-from pesoleve_worker.catalog import Model, Pipeline
+from pesoleve_worker.catalog import Model
 
 from .server import SITE
 from .visit import Visit
@@ -64,18 +60,9 @@ def run_in_browser(
 
 def run_in_cpython(model: Model, dtype: str, texts: list[str]) -> Vectors:
     """The page's pipeline on the page's own files, through onnxruntime and tokenizers."""
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(temporary)
-        names = {"graph": GRAPH, "weights": WEIGHTS, "tokenizer": "tokenizer.json"}
-        for role, shards in model.files_for("wasm", dtype).items():
-            content = read_content(SITE / "models", shards)
-            (directory / names[role]).write_bytes(content)
-        config = model.devices["wasm"].session_config
-        assert isinstance(model.pipeline, Pipeline)
-        tokenizer = directory / "tokenizer.json"
-        # In a thread of its own: Playwright's event loop holds this one.
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(embed, texts, directory, config, tokenizer, model.pipeline).result()
+    # In a thread of its own: Playwright's event loop holds this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(embed_built, texts, SITE / "models", model, dtype).result()
 
 
 def smallest_cosine(model: Model, dtype: str) -> float:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from . import build_classifier, build_decoder, build_encoder
 from .entry import Built
-from .figures import keep_figures
 from .lab_recipe import ClassifierRecipe
 from .recipe import AnyRecipe, Recipe, load_recipe
 from .stages import Stages
@@ -30,7 +29,7 @@ def build_recipe(
 
     Args:
         train: train a classifier's own step again, where its weights are kept.
-        keep: a directory to write the weights to that were trained, and a classifier's figures.
+        keep: a directory to write the weights to that were trained.
 
     Raises:
         SourceError, QualityError: and nothing is published.
@@ -47,8 +46,5 @@ def build_recipe(
             recipe.id if train else None,
             keep,
         )
-        built = build_classifier.build_classifier(recipe, chain)
-        if keep is not None:
-            keep_figures(keep, built.model)
-        return built
+        return build_classifier.build_classifier(recipe, chain)
     return build_decoder.build_decoder(recipe, stages)

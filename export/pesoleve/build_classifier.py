@@ -4,22 +4,21 @@ measured."""
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from safetensors.numpy import load_file
 
 from pesoleve_worker import canary as canary_module
 from pesoleve_worker.catalog import (
     Canary,
-    License,
     Model,
-    Source,
     Surrogate,
     TextClassification,
 )  # fmt: skip
-from pesoleve_worker.pipelines import batches as pipeline_module
-from pesoleve_worker.sizing import weight_class
+from pesoleve_worker.pipelines import encoder as pipeline_module
 
 from . import adapted, encoder_files, native_host, pack, surrogates
 from .classifier_entry import (
@@ -31,17 +30,19 @@ from .classifier_entry import (
     quality,
     sizing_shape,
 )  # fmt: skip
-from .entry import Built
+from .encoder_shape import EncoderShape
+from .entry import Built, gather, identity
 from .graph import classify, halve, integers, quantize, storage
 from .graph import encoder as encoder_graph
 from .lab_recipe import ClassifierDtype, ClassifierRecipe
 from .measure import classification, embed, snippets
 from .reduce import chain
-from .reduce.encoder import EncoderShape
 from .sources import resolve
 from .stages import Stage, Stages
 
 MEASURING = (native_host, pipeline_module, canary_module, embed, classification, snippets)
+SAMPLE = 4
+"""Every fourth text's accuracy is kept beside all texts', for a test to get it again."""
 OTHER_DOMAIN = {"movies": "products-test"}
 """Which data set, of the same labels, tells how a model does where it was not trained."""
 
@@ -98,31 +99,18 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
             written = adapted.adapt(base, name, reduced, stages, label)
             packed = adapted.pack_adapted(base, recipe.id, name, written, stages)
             cuts[name] = []
-        measured[name] = _measure(recipe, name, written, reduced, pipeline, stages)
+        measured[name] = _measure(recipe, name, written, reduced, tokenizer, pipeline, stages)
         packs.append(packed)
         files += pack.read_list(packed.output)
     steps = chain.read_lineage(reduced.output)
     check_quality(recipe, steps[-1].quality_after, measured)
-    gathered = stages.run(
-        "gather",
-        f"{recipe.id}: gather the packed files",
-        partial(pack.gather, [stage.output for stage in packs]),
-        code=(pack,),
-        depends_on={"packs": [stage.key for stage in packs]},
-    )
+    gathered = gather(packs, stages, f"{recipe.id}: gather the packed files")
     counts = count_parameters(shape, load_file(reduced.output / chain.MODEL))
     device = encoder_files.device(
         recipe.dtypes, files, storage.load(exported.output), sizing_shape(shape), cuts
     )
     model = Model(
-        id=recipe.id,
-        title=recipe.title.model_dump(by_alias=True),
-        summary=recipe.summary.model_dump(by_alias=True),
-        task=recipe.task,
-        weight_class=weight_class(counts.total),  # type: ignore[arg-type]  # one of the literals
-        parameters=counts,
-        license=License(**recipe.license.model_dump()),
-        source=Source(source.kind, source.locator, source.revision, source.sha256),
+        **identity(recipe, source, counts),
         lineage=lineage(recipe, steps, measured, files),
         quality=quality(steps[-1].quality_after, measured),
         shape=sizing_shape(shape),
@@ -176,6 +164,7 @@ def _measure(
     name: str,
     quantized: Stage,
     reduced: Stage,
+    tokenizer: Stage,
     pipeline: TextClassification,
     stages: Stages,
 ) -> MeasuredDtype:
@@ -183,7 +172,7 @@ def _measure(
     if name == recipe.default_dtype and recipe.dataset in OTHER_DOMAIN:
         wanted.append(OTHER_DOMAIN[recipe.dataset])
 
-    def work(output: Path) -> None:
+    def work() -> dict[str, Any]:
         sets = [snippets.load_labelled(dataset) for dataset in wanted]
         texts = [text for data in sets for text in data.texts]
         rows = embed.embed(
@@ -203,24 +192,23 @@ def _measure(
                     "n": len(data.texts),
                     "accuracy": classification.accuracy(own, data.targets),
                     "interval": classification.interval(own, data.targets),
+                    "sample": classification.accuracy(own[::SAMPLE], data.targets[::SAMPLE]),
                 }
             )
         canary = [[round(float(value), 6) for value in row] for row in rows[at:]]
-        text = json.dumps({"sets": figures, "canary": canary})
-        (output / "measured.json").write_text(text, encoding="utf-8")
+        return {"sets": figures, "canary": canary}
 
-    stage = stages.run(
-        "measure",
+    told = stages.measure(
         f"{recipe.id}: {name}: load, run, and measure on {', '.join(wanted)}",
         work,
+        model_id=recipe.id,
+        dtype=name,
+        of={"quantized": quantized, "tokenizer": tokenizer},
         code=MEASURING,
-        depends_on={
-            "quantized": quantized.key,
-            "reduced": reduced.key,
-            "datasets": wanted,
-            "canary": recipe.canary.inputs,
-        },
+        depends_on={"datasets": wanted, "pipeline": asdict(pipeline), "canary": recipe.canary.inputs},
     )
-    told = json.loads((stage.output / "measured.json").read_text(encoding="utf-8"))
-    sets = [MeasuredSet(**{**row, "interval": tuple(row["interval"])}) for row in told["sets"]]
+    sets = [
+        MeasuredSet(row["dataset"], row["n"], row["accuracy"], tuple(row["interval"]))
+        for row in told["sets"]
+    ]
     return MeasuredDtype(sets, told["canary"])

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from pesoleve_worker.catalog import (
     Canary,
     Device,
     Layout,
-    License,
     Model,
     Sizes,
-    Source,
     Surrogate,
 )
-from pesoleve_worker.sizing import shape_from_config, weight_class
+from pesoleve_worker.sizing import shape_from_config
 
 from . import decoder_entry, decoder_stages, pack, surrogates
 from .decoder_stages import read_json
-from .entry import Built, wire_bytes
+from .entry import Built, gather, identity, wire_bytes
 from .errors import QualityError, SourceError
 from .graph import decoder, storage
 from .recipe import DecoderRecipe
@@ -69,7 +67,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         depends_on={"source": source.sha256},
     )
     cut = decoder_stages.cut_graphs(directory, source, shape.layers, stages)
-    referenced = decoder_stages.measure_reference(recipe, source, directory, stages)
+    referenced = cache(lambda: decoder_stages.measure_reference(recipe, source, directory, stages))
     tokenizer = stages.run(
         "tokenizer",
         "pack the tokenizer",
@@ -88,7 +86,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
     for name, dtype in recipe.dtypes.items():
         weighed = decoder_stages.reduce_weights(name, dtype, source, graph, directory, surveyed, stages)
         by_layout = decoder_stages.measure_dtype(
-            recipe, name, graph, weighed, referenced, directory, pipeline, stages
+            recipe, name, graph, weighed, referenced, source, directory, pipeline, stages
         )
         measured[name] = by_layout["float32"]
         measured[f"{name}_int8"] = by_layout["int8"]
@@ -110,23 +108,10 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
             planes = weighed.output / "planes.bin"
             sizes[device][name] = decoder_sizes(planes, shape, layout, of)
             cuts[device][name] = noted[layout]
-    gathered = stages.run(
-        "gather",
-        "gather the packed files",
-        partial(pack.gather, [stage.output for stage in packs]),
-        code=(pack,),
-        depends_on={"packs": [stage.key for stage in packs]},
-    )
+    gathered = gather(packs, stages)
     parameters = decoder_entry.count_parameters(storage.load(graph.output))
     model = Model(
-        id=recipe.id,
-        title=recipe.title.model_dump(by_alias=True),
-        summary=recipe.summary.model_dump(by_alias=True),
-        task=recipe.task,
-        weight_class=weight_class(parameters.total),  # type: ignore[arg-type]  # one of the literals
-        parameters=parameters,
-        license=License(**recipe.license.model_dump()),
-        source=Source(source.kind, source.locator, source.revision, source.sha256),
+        **identity(recipe, source, parameters),
         lineage=decoder_entry.lineage(
             recipe, source, measured, {n: wire_bytes(files, n) for n in recipe.dtypes}
         ),

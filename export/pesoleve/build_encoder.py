@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pesoleve_worker import canary as canary_module
 from pesoleve_worker.catalog import (
     Canary,
-    License,
     Model,
     Pipeline,
-    Source,
     Surrogate,
 )
-from pesoleve_worker.pipelines import batches as pipeline_module
-from pesoleve_worker.sizing import shape_from_config, weight_class
+from pesoleve_worker.pipelines import encoder as pipeline_module
+from pesoleve_worker.sizing import shape_from_config
 
 from . import encoder_files, native_host, pack, surrogates
-from .entry import Built, Measured, check_quality, choose_default, count_parameters, lineage, quality
+from .encoder_entry import Measured, check_quality, choose_default, count_parameters, lineage, quality
+from .entry import Built, gather, identity
 from .errors import SourceError
 from .graph import export_onnx, optimize, pool, quantize, storage
 from .measure import accuracy, datasets, embed, parity, reference
@@ -71,7 +71,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         code=(optimize, pool, storage),
         depends_on={"exported": exported.key, "pooling": recipe.pooling.model_dump()},
     )
-    referenced = _reference(recipe, source, stages)
+    referenced = cache(lambda: _reference(recipe, source, stages))
     tokenizer = stages.run(
         "tokenizer",
         "pack the tokenizer",
@@ -93,25 +93,12 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         cuts[name] = surrogates.read_note(packed.output)["file"]
         packs.append(packed)
         files += pack.read_list(packed.output)
-    gathered = stages.run(
-        "gather",
-        "gather the packed files",
-        partial(pack.gather, [stage.output for stage in packs]),
-        code=(pack,),
-        depends_on={"packs": [stage.key for stage in packs]},
-    )
+    gathered = gather(packs, stages)
     graph = storage.load(optimized.output)
     parameters = count_parameters(source.directory, graph)
     device = encoder_files.device(recipe.dtypes, files, graph, shape, cuts)
     model = Model(
-        id=recipe.id,
-        title=recipe.title.model_dump(by_alias=True),
-        summary=recipe.summary.model_dump(by_alias=True),
-        task=recipe.task,
-        weight_class=weight_class(parameters.total),  # type: ignore[arg-type]  # one of the literals
-        parameters=parameters,
-        license=License(**recipe.license.model_dump()),
-        source=Source(source.kind, source.locator, source.revision, source.sha256),
+        **identity(recipe, source, parameters),
         lineage=lineage(recipe, measured, files),
         quality=quality(recipe, measured),
         shape=shape,
@@ -177,11 +164,11 @@ def _measure(
     name: str,
     source: ModelSource,
     quantized: Stage,
-    referenced: Stage,
+    referenced: Callable[[], Stage],
     pipeline: Pipeline,
     stages: Stages,
 ) -> Measured:
-    def work(output: Path) -> None:
+    def work() -> dict[str, Any]:
         pairs = datasets.load_pairs(recipe.measure.dataset)
         vectors = embed.embed(
             [*pairs.first, *pairs.second, *recipe.canary.inputs],
@@ -191,7 +178,7 @@ def _measure(
             pipeline,
         )
         n = len(pairs.scores)
-        expected = np.load(referenced.output / "vectors.npy")
+        expected = np.load(referenced().output / "vectors.npy")
         result = Measured(
             n=n,
             value=accuracy.spearman(vectors[:n], vectors[n : 2 * n], pairs.scores),
@@ -199,18 +186,21 @@ def _measure(
             parity=parity.parity(vectors[: 2 * n], expected),
             canary=[[round(float(v), 6) for v in row] for row in vectors[2 * n :]],
         )
-        (output / "measured.json").write_text(json.dumps(asdict(result)), encoding="utf-8")
+        return asdict(result)
 
-    stage = stages.run(
-        "measure",
+    told = stages.measure(
         f"{name}: load, run, and measure on {recipe.measure.dataset}",
         work,
-        code=MEASURING,
+        model_id=recipe.id,
+        dtype=name,
+        of={"quantized": quantized},
+        code=(*MEASURING, reference),
         depends_on={
-            "quantized": quantized.key,
-            "reference": referenced.key,
+            "source": source.sha256,
+            "dataset": recipe.measure.dataset,
+            "pooling": recipe.pooling.model_dump(),
             "pipeline": asdict(pipeline),
             "canary": recipe.canary.inputs,
         },
     )
-    return Measured.from_json((stage.output / "measured.json").read_text(encoding="utf-8"))
+    return Measured.from_json(told)

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from pesoleve_worker.catalog import File, LineageStep, Parameters, Quality, Shape
 
+from .encoder_shape import EncoderShape
 from .entry import wire_bytes
 from .errors import QualityError
 from .lab_recipe import ClassifierRecipe
-from .reduce.encoder import EncoderShape
 from .reduce.lineage import ReducedStep
 
 BASE = "fp32"

@@ -45,20 +45,26 @@ def build(
         bool,
         typer.Option("--train", help="Train the lab's models again instead of reading kept weights."),
     ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Measure what was measured of the same bytes too."),
+    ] = False,
     keep: Annotated[
-        Path | None, typer.Option(help="A directory for trained weights and for figures.")
+        Path | None, typer.Option(help="A directory to keep trained weights and measurements in.")
     ] = None,
     json_: Json = False,
 ) -> None:
     """Export, reduce, measure and pack models, and write the catalog."""
     from . import catalog, frontier
     from .build import build_recipe, stage_count
+    from .measurements import Measurements
     from .stages import Stages
 
     try:
         wanted = [load_recipe(name) for name in recipes or bundled()]
         with show.progress(errors, sum(map(stage_count, wanted))) as (report, tell):
-            stages = Stages(default_cache(), report, tell)
+            measurements = Measurements(measure, keep)
+            stages = Stages(default_cache(), report, tell, measurements)
             built = [build_recipe(recipe, stages, train, keep) for recipe in wanted]
     except KeyboardInterrupt:  # typer would exit without a word
         errors.print("Interrupted. The last good catalog is untouched; finished stages are kept.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -120,20 +121,22 @@ def measure_dtype(
     name: str,
     graph: Stage,
     weighed: Stage,
-    referenced: Stage,
+    referenced: Callable[[], Stage],
+    source: ModelSource,
     directory: Path,
     pipeline: TextGeneration,
     stages: Stages,
 ) -> dict[str, Any]:
-    def work(output: Path) -> None:
+    def work() -> dict[str, Any]:
+        expected = referenced().output
         tensors = planes.read_planes((weighed.output / "planes.bin").read_bytes())
-        texts = json.loads((referenced.output / "texts.json").read_text(encoding="utf-8"))
+        texts = json.loads((expected / "texts.json").read_text(encoding="utf-8"))
         tokenizer = native_host.NativeTokenizer(directory / "tokenizer.json")
         prompts = [
             tokenizer.encode(chat_prompt([{"role": "user", "content": text}], pipeline))
             for text in recipe.canary.inputs
         ]
-        measured = {}
+        measured: dict[str, Any] = {}
         for layout, steps, share in (
             ("float32", None, len(texts)),
             ("int8", layouts.INT8_STEPS, max(1, len(texts) // INT8_SHARE)),
@@ -143,27 +146,28 @@ def measure_dtype(
             session = native_host.NativeDecoder(
                 laid.SerializeToString(), layouts.expand(tensors, layout), {}, steps
             )
-            reference = (np.load(referenced.output / f"{i}.npy") for i in range(share))
+            reference = (np.load(expected / f"{i}.npy") for i in range(share))
             logits = partial(_logits, session)
             measured[layout] = asdict(perplexity.compare(reference, logits, texts[:share]))
             measured[layout]["canary"] = [
                 asyncio.run(_greedy(session, ids, recipe.canary.tokens)) for ids in prompts
             ]
-        (output / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
+        return measured
 
-    stage = stages.run(
-        "measure",
+    return stages.measure(
         f"{name}: load, run, and measure on {recipe.measure.dataset}",
         work,
-        code=(native_host, perplexity, layouts, planes, blocks),
+        model_id=recipe.id,
+        dtype=name,
+        of={"graph": graph, "weights": weighed},
+        code=(native_host, perplexity, layouts, planes, blocks, datasets, gguf_tokenizer),
         depends_on={
-            "weights": weighed.key,
-            "reference": referenced.key,
+            "source": source.sha256,
+            "measure": recipe.measure.model_dump(),
             "pipeline": asdict(pipeline),
             "canary": recipe.canary.model_dump(),
         },
     )
-    return read_json(stage.output / "measured.json")
 
 
 def _logits(session: native_host.NativeDecoder, ids: list[int]) -> perplexity.Floats:

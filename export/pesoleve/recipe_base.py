@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pesoleve_worker.catalog import Task
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -86,6 +88,7 @@ class CanaryRecipe(Strict):
 
 class BaseRecipe(Strict):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    task: Task
     title: Text
     summary: Text
     license: LicenseRecipe

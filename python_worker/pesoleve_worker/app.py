@@ -12,8 +12,7 @@ from .canary import canary_difference, decoder_canary_difference
 from .catalog import Model, Pipeline, TextClassification, TextGeneration
 from .errors import Cancelled, CatalogError, SessionError, WorkerError
 from .host import Decoder, OpenDecoder, OpenSession, Session, Tokenizer
-from .pipelines.batches import VectorBatch
-from .pipelines.encoder import run_encoder
+from .pipelines.encoder import VectorBatch, run_encoder
 from .pipelines.text_generation import Chat, OnPiece, OnPrefill, Render
 
 Progress = Callable[[str], None]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .architecture import TensorShape
-from .catalog import Parameters, Shape, Sizes
+from .catalog import Parameters, Shape, Sizes, WeightClass
 from .formats import DTYPES, layout_bytes, weight_bytes
 
-WEIGHT_CLASSES: tuple[tuple[str, float], ...] = (
+WEIGHT_CLASSES: tuple[tuple[WeightClass, float], ...] = (
     ("straw", 1e6),
     ("fly", 10e6),
     ("feather", 30e6),
@@ -23,7 +23,7 @@ WEIGHT_CLASSES: tuple[tuple[str, float], ...] = (
 """Each class with the number of parameters it stays below, lightest first."""
 
 
-def weight_class(parameters: int) -> str:
+def weight_class(parameters: int) -> WeightClass:
     """Return the weight class of a model with this many parameters in total."""
     if parameters < 0:
         raise ValueError(f"a model cannot have {parameters} parameters")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .architecture import ConfigError, TensorShape, tensors_of
-from .catalog import Parameters, Shape
+from .catalog import Parameters, Shape, WeightClass
 from .sizing import Estimate, count_parameters, estimate, published_shape, weight_class
 
 QUANTITY = re.compile(
@@ -23,7 +23,7 @@ class Weighed:
     """``dtypes``: each with its bytes."""
 
     parameters: Parameters
-    weight_class: str
+    weight_class: WeightClass
     dtypes: dict[str, Estimate]
 
 

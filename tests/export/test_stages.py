@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pesoleve.measurements import Measurements
 from pesoleve.stages import Stage, Stages, default_cache
 from tests import tiny_bert
 
@@ -139,3 +141,61 @@ def test_the_cache_is_where_the_environment_says(
     assert default_cache() == tmp_path
     monkeypatch.delenv("PESOLEVE_CACHE")
     assert not default_cache().is_absolute()
+
+
+class Measured:
+    """A measurement that counts how often it was made."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> dict[str, float]:
+        self.times += 1
+        return {"accuracy": 0.5}
+
+
+def measure(
+    folder: Path, measurements: Measurements, work: Measured, content: str, dataset: str
+) -> float:
+    """Measure ``content`` in a build whose cache is empty; returns the accuracy."""
+    stages = Stages(Path(tempfile.mkdtemp(dir=folder)), measurements=measurements)
+    made = stages.run(
+        "step",
+        "write",
+        lambda output: print(content, file=(output / "made").open("w")),
+        code=(tiny_bert,),
+        depends_on={"content": content},
+    )
+    accuracy: float = stages.measure(
+        "measure",
+        work,
+        model_id="tiny",
+        dtype="q4",
+        of={"made": made},
+        code=(tiny_bert,),
+        depends_on={"dataset": dataset},
+    )["accuracy"]
+    return accuracy
+
+
+def test_what_was_measured_of_the_same_bytes_is_not_measured_again(tmp_path: Path) -> None:
+    kept, work = tmp_path / "kept", Measured()
+    known = Measurements(folder=kept)
+    assert measure(tmp_path, Measurements(keep=kept, folder=kept), work, "a", "movies") == 0.5
+    assert measure(tmp_path, known, work, "a", "movies") == 0.5
+    assert work.times == 1
+    measure(tmp_path, known, work, "b", "movies")
+    measure(tmp_path, known, work, "a", "products")
+    assert work.times == 3
+    measure(tmp_path, Measurements(again=True, folder=kept), work, "a", "movies")
+    assert work.times == 4
+
+
+def test_a_kept_measurement_stands_beside_the_others_of_its_model(tmp_path: Path) -> None:
+    kept = Measurements(keep=tmp_path, folder=tmp_path)
+    kept.record("tiny", "q8", "one", {"accuracy": 0.5})
+    kept.record("tiny", "q4", "two", {"accuracy": 0.25})
+    assert kept.recall("tiny", "q8", "one") == {"accuracy": 0.5}
+    assert kept.recall("tiny", "q4", "two") == {"accuracy": 0.25}
+    assert kept.recall("tiny", "q4", "one") is None
+    assert kept.recall("other", "q4", "two") is None

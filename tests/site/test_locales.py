@@ -40,9 +40,9 @@ def told_by(typedef: str, module: str = "device.js") -> set[str]:
     return set(re.findall(r"'(\w+)'", union[1]))
 
 
-FAMILIES = {
+FAMILIES: dict[str, set[str]] = {
     "error": set(CODES),
-    "class": {name for name, _ in WEIGHT_CLASSES},
+    "class": {*dict(WEIGHT_CLASSES)},
     "device": told_by("Device"),
     "reason": told_by("DeviceReason"),
     "stage": {"runtime", "python", "weights", "session", "warm_up"},

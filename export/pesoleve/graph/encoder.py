@@ -19,7 +19,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..reduce.encoder import EncoderShape
+from ..encoder_shape import EncoderShape
 from .classify import add_head
 
 OPSET = 21

@@ -1,6 +1,6 @@
 """A recipe's steps, one after another, from the source's model to the one that is exported.
 
-Weights that were trained are read from ``trained/``, where they are kept, unless they are to be trained
+Weights that were trained are read from ``kept/``, where they are there, unless they are to be trained
 again; either way the same model comes out.
 """
 
@@ -18,9 +18,12 @@ import torch
 import zstandard
 from safetensors.torch import load_file, save_file
 
+from .. import encoder_shape
+from ..encoder_shape import EncoderShape
 from ..errors import SourceError
 from ..lab_recipe import TECHNIQUES, ClassifierRecipe, Lora, Training
 from ..measure import classification, snippets
+from ..measurements import KEPT
 from ..sources import resolve
 from ..stages import Stage, Stages
 from . import (
@@ -41,19 +44,18 @@ from .card import model_card
 from .lineage import ReducedStep
 from .steps import Candidate, Help
 
-TRAINED = Path(__file__).parents[1] / "trained"
 MODEL, SHAPE, TOKENIZER, ADAPTER, LINEAGE = (
     "model.safetensors", "shape.json", "tokenizer.json", "adapter.safetensors", "lineage.json",
 )  # fmt: skip
 CODE = (
-    distillation, encoder, fine_tuning, lora, parameter_sharing, pruning, quantization, snippets, steps,
-    texts, trained, training, vocabulary_pruning,
+    distillation, encoder, encoder_shape, fine_tuning, lora, parameter_sharing, pruning, quantization,
+    snippets, steps, texts, trained, training, vocabulary_pruning,
 )  # fmt: skip
 
 
 def read_candidate(folder: Path) -> Candidate:
     """Read a model that a chain left in ``folder``."""
-    shape = encoder.EncoderShape.from_json(json.loads((folder / SHAPE).read_text(encoding="utf-8")))
+    shape = EncoderShape.from_json(json.loads((folder / SHAPE).read_text(encoding="utf-8")))
     model = encoder.build(shape, load_file(folder / MODEL)).eval()
     return Candidate(model, json.loads((folder / TOKENIZER).read_text(encoding="utf-8")))
 
@@ -86,7 +88,7 @@ class Chain:
             SourceError: when kept weights are missing or are of another recipe.
         """
         again = recipe.id == self.train
-        kept = TRAINED / f"{recipe.id}.zst"
+        kept = KEPT / f"{recipe.id}.zst"
         trains = any(isinstance(step, Training) for step in recipe.reduce)
         before = None if recipe.begin is None else self.reduce(self._other(recipe.begin))
         taught_by = {

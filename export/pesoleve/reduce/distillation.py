@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .encoder import Encoded, Encoder, EncoderShape, State, build
+from ..encoder_shape import EncoderShape
+from .encoder import Encoded, Encoder, State, build
 from .texts import TokenizedTexts
 from .training import Report, Schedule, fit
 

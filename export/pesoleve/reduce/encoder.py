@@ -8,37 +8,16 @@ lost: the one token type that single texts have is added to every position, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..encoder_shape import EncoderShape
+
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class EncoderShape:
-    """``layers`` names the weights each layer uses: ``[0, 0, 0]`` is one layer applied three times."""
-
-    vocabulary: int
-    hidden: int
-    positions: int
-    head_size: int
-    heads: tuple[int, ...]
-    intermediate: tuple[int, ...]
-    layers: tuple[int, ...]
-    labels: tuple[str, ...]
-    epsilon: float = 1e-12
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> EncoderShape:
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-        return EncoderShape(**fields)
 
 
 class SelfAttention(nn.Module):

@@ -113,5 +113,5 @@ def lab(
 ) -> Lab:
     del few_snippets
     lab = Lab(tmp_path)
-    monkeypatch.setattr(chain, "TRAINED", lab.kept)
+    monkeypatch.setattr(chain, "KEPT", lab.kept)
     return lab

@@ -12,8 +12,7 @@ from pesoleve.graph.quantize import SESSION_CONFIG
 from pesoleve.native_host import NativeTokenizer
 from pesoleve_worker.catalog import Pipeline
 from pesoleve_worker.errors import Cancelled, InputError, SessionError
-from pesoleve_worker.pipelines.batches import MAX_BATCH, truncate
-from pesoleve_worker.pipelines.feature_extraction import feature_extraction
+from pesoleve_worker.pipelines.encoder import MAX_BATCH, run_encoder, truncate
 from tests.recording_host import RecordingSession
 from tests.tiny_bert import HIDDEN, POSITIONS, SEP
 
@@ -42,7 +41,7 @@ def embed(session: RecordingSession, tokenizer: NativeTokenizer) -> Embed:
 
     def run(inputs: object, pipeline: Pipeline = PIPELINE) -> npt.NDArray[np.float32]:
         batches = asyncio.run(
-            feature_extraction(inputs, session=session, tokenizer=tokenizer, pipeline=pipeline)
+            run_encoder(inputs, session=session, tokenizer=tokenizer, pipeline=pipeline)
         )
         indices = [index for batch in batches for index in batch.indices]
         assert sorted(indices) == list(range(len(indices))), "every input once"
@@ -137,7 +136,7 @@ def test_a_cancel_between_batches_frees_what_was_computed(
 
     with pytest.raises(Cancelled):
         asyncio.run(
-            feature_extraction(
+            run_encoder(
                 MIXED,
                 session=session,
                 tokenizer=tokenizer,

@@ -7,15 +7,15 @@ import pytest
 from onnx import ModelProto
 from safetensors.numpy import load_file, save_file
 
-from pesoleve.entry import (
+from pesoleve.encoder_entry import (
     Measured,
     check_quality,
     choose_default,
     count_parameters,
     lineage,
     quality,
-    wire_bytes,
 )
+from pesoleve.entry import wire_bytes
 from pesoleve.errors import QualityError
 from pesoleve.graph import storage
 from pesoleve.measure.parity import Parity
@@ -143,11 +143,9 @@ def test_quality_puts_every_figure_beside_the_references_own(recipe: Recipe) -> 
 
 def test_measured_survives_json(recipe: Recipe) -> None:
     del recipe
-    text = (
-        '{"n": 2, "value": 0.5, "reference_value": 0.75, "canary": [[1.0]], "parity": '
-        '{"cosine_min": 0.8, "cosine_mean": 0.9, "max_difference": 0.1}}'
-    )
-    result = Measured.from_json(text)
+    parity = {"cosine_min": 0.8, "cosine_mean": 0.9, "max_difference": 0.1}
+    told = {"n": 2, "value": 0.5, "reference_value": 0.75, "canary": [[1.0]], "parity": parity}
+    result = Measured.from_json(told)
     assert result == Measured(2, 0.5, 0.75, Parity(0.8, 0.9, 0.1), [[1.0]])
     assert result.loss == 0.25
 
