@@ -28,7 +28,7 @@ BEGIN = """({ files, patience, keep }) => {
     worker.onerror = ({ message }) => resolve({ error: { code: 'died', message } });
   });
   const baseUrl = new URL('../models/catalog.json', location.href).href;
-  const payload = { files, baseUrl, keep, patience, layout: 'file', keepPlanes: false };
+  const payload = { files, baseUrl, keep, patience };
   worker.postMessage({ v: 1, id: 1, type: 'prepare', payload });
   window.preparing = { worker, answer };
 }"""

@@ -147,14 +147,13 @@ def model_sizes(
 
     Args:
         resident: bytes of the weights as they compute.
-        decoded: bytes of its files, decompressed: they are there while it loads, and so is what they
-            are expanded to.
+        decoded: bytes of its files, decompressed: they are there while it loads, and are expanded a
+            tensor at a time.
     """
     memory = PYTHON_HEAP + RUNTIME_HEAP + round(resident * HEAP_FACTOR[layout])
-    expanded = resident if layout == "float32" else 0
     return Sizes(
         memory_bytes=memory,
-        loading_bytes=memory + decoded + expanded,
+        loading_bytes=memory + decoded,
         largest_tensor_bytes=max((_compute_bytes(t, layout) for t in tensors), default=0),
         read_bytes=read_bytes_per_token(tensors, layout),
         multiply_adds=multiply_adds_per_token(tensors),

@@ -6,7 +6,7 @@ import { html, nothing, PageElement } from './element.js';
 
 /** @typedef {import('../js/pesoleve.js').Stats} Stats */
 
-const STAGES = ['download', 'runtime', 'python', 'decode', 'expand', 'session', 'warm_up', 'total'];
+const STAGES = ['download', 'runtime', 'python', 'decode', 'session', 'warm_up', 'total'];
 
 export class Measurements extends PageElement {
   /** @override */

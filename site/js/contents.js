@@ -2,15 +2,6 @@
 
 /** @param {import('./protocol.js').Contents} contents @returns {ArrayBuffer[]} what is handed over, not copied */
 export function transferable(contents) {
-  const parts = Object.values(contents)
-    .flatMap((roles) => Object.values(roles))
-    .flatMap((content) =>
-      content instanceof Uint8Array
-        ? [content]
-        : [
-            ...(content.files ?? []).map(({ data }) => data),
-            ...(content.planes ? [content.planes] : []),
-          ],
-    );
+  const parts = Object.values(contents).flatMap((roles) => Object.values(roles));
   return [...new Set(parts.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer)))];
 }

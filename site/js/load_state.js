@@ -18,7 +18,6 @@ const STAGE_OF = {
   graph: 'weights',
   weights: 'weights',
   decode: 'session',
-  expand: 'session',
   session: 'session',
   warm_up: 'warm_up',
 };

@@ -10,7 +10,7 @@
 export const VERSION = 1;
 
 /**
- * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' | 'expand' |
+ * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' |
  *   'session' | 'warm_up' | 'prefill'} Phase
  * @typedef {'wasm' | 'jspi' | 'asyncify'} RuntimeBuild
  *   ONNX Runtime Web's builds: WASM alone, or with WebGPU, by JSPI where the browser has it.
@@ -19,12 +19,10 @@ export const VERSION = 1;
  *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1; `prefill` counts tokens.
  *
  * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
- * @typedef {Record<string, Record<string, Uint8Array | Weights>>} Contents  by device and role; devices
- *   share what is alike
+ * @typedef {Record<string, Record<string, Uint8Array>>} Contents  by device and role; devices share what is
+ *   alike
  * @typedef {{model: string, dtype: string, devices: string[], files: Contents}} LoadPayload
  *   `model` is the catalog entry as JSON.
- * @typedef {{files: {path: string, data: Uint8Array}[] | null, planes: Uint8Array | null}} Weights
- *   A decoder's weights, expanded for the first device, and as they travelled if there are others.
  *
  * @typedef {object} PreparePayload  what site/worker/files_worker.js is asked for
  * @property {Record<string, Record<string, import('./catalog_types.js').File[]>>} files shards in order, by
@@ -32,8 +30,6 @@ export const VERSION = 1;
  * @property {string} baseUrl
  * @property {boolean} keep for the next visit
  * @property {Partial<Patience>} patience
- * @property {'file' | 'float32' | 'int8' | 'blocks'} layout of the first device
- * @property {boolean} keepPlanes for the others
  * @typedef {import('../worker/download.js').Patience} Patience
  * @typedef {'asked' | 'unsupported' | 'quota' | 'disk_full' | null} StoreReason  why nothing is kept
  * @typedef {{kind: 'opfs' | 'cache' | 'memory', reason: StoreReason}} Storage

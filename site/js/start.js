@@ -45,15 +45,12 @@ export async function start(id, options) {
   };
   signal?.addEventListener('abort', giveUp);
   try {
-    const layout = entry.devices[devices[0] ?? 'wasm']?.layout ?? 'file';
     /** @type {import('./protocol.js').PreparePayload} */
     const wanted = {
       files,
       baseUrl: new URL(catalogUrl, location.href).href,
       keep: options.keep ?? true,
       patience: options.patience ?? {},
-      layout,
-      keepPlanes: layout === 'int8' || devices.length > 1,
     };
     const [init, prepared] = await Promise.all([
       /** @type {Promise<{seconds: Record<string, number>}>} */ (

@@ -24,8 +24,7 @@ export function plan(planes, layout) {
     if ('values' in tensor) {
       files.push({ path: name, bytes: tensor.values.length, make: () => tensor.values });
     } else if (layout === 'float32') {
-      const [rows, columns] = tensor.blocks.shape;
-      files.push({ path: name, bytes: 4 * rows * columns, make: () => bytes(dequantize(tensor)) });
+      files.push(dequantized(tensor, scratch));
     } else if (layout === 'int8') files.push(...rounded(tensor, scratch));
     else files.push(...packed(tensor).map(made));
   }
@@ -37,20 +36,16 @@ function made({ path, data }) {
   return { path, bytes: data.length, make: () => data };
 }
 
-/** @param {Uint8Array} planes @param {Layout} layout @returns {ExternalFile[]} all of them, now */
-export function expand(planes, layout) {
-  return plan(planes, layout).map(({ path, make }) => ({ path, data: make() }));
-}
-
-/**
- * @param {BlockTensor} tensor
- * @returns {Float32Array} W, row after row
- */
-export function dequantize(tensor) {
+/** W, row after row. @param {BlockTensor} tensor @param {Scratch} scratch @returns {PendingFile} */
+function dequantized(tensor, scratch) {
   const [rows, columns] = tensor.blocks.shape;
-  const out = new Float32Array(rows * columns);
-  dequantizeRows(tensor, 0, out);
-  return out;
+  const size = 4 * rows * columns;
+  const make = () => {
+    const space = scratch(size);
+    dequantizeRows(tensor, 0, new Float32Array(space.buffer, 0, rows * columns));
+    return space;
+  };
+  return { path: tensor.name, bytes: size, make };
 }
 
 /** @param {BlockTensor} tensor @param {number} first row @param {Float32Array} out whole rows, filled */
@@ -84,7 +79,13 @@ function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
 const INT8_ZERO = 128;
 const TILE_ROWS = 32;
 
-/** The session copies each tensor before it asks for the next: one space serves all. */
+/**
+ * The session copies each tensor before it asks for the next: one space, which stays in the cache where
+ * matrices are small, serves all.
+ *
+ * @typedef {(size: number) => Uint8Array<ArrayBuffer>} Scratch
+ * @returns {Scratch}
+ */
 function openScratch() {
   let space = new Uint8Array(0);
   /** @param {number} size */
@@ -98,7 +99,7 @@ function openScratch() {
  * Levels (K, N) of 8 bits around 128, and a scale for each output.
  *
  * @param {BlockTensor} tensor
- * @param {(size: number) => Uint8Array} scratch
+ * @param {Scratch} scratch
  * @returns {PendingFile[]}
  */
 function rounded(tensor, scratch) {

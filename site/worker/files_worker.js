@@ -1,5 +1,5 @@
-// A model's files, from the network or the disk to what a session takes: fetched, verified, decompressed
-// and expanded, beside the worker that boots Python and the runtime.
+// A model's files, from the network or the disk to what a session takes: fetched, verified and decompressed,
+// beside the worker that boots Python and the runtime.
 // Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress` and one `result` or `error`.
 
 import { transferable } from '../js/contents.js';
@@ -7,7 +7,6 @@ import { asPesoLeveError } from '../js/errors.js';
 import { VERSION } from '../js/protocol.js';
 import { decompress } from './decompress.js';
 import { download } from './download.js';
-import { expand } from './expand.js';
 import { HeldBytes } from './memory.js';
 import { fetchedFiles } from './resource_progress.js';
 import { memoryStore, openStore, readOnly } from './store.js';
@@ -16,7 +15,6 @@ import { memoryStore, openStore, readOnly } from './store.js';
  * @typedef {import('../js/catalog_types.js').File} File
  * @typedef {import('../js/protocol.js').PreparePayload} PreparePayload
  * @typedef {import('../js/protocol.js').Prepared} Prepared
- * @typedef {import('../js/protocol.js').Weights} Weights
  * @typedef {import('../js/protocol.js').ModelFile} ModelFile
  */
 
@@ -32,7 +30,7 @@ const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
  * @param {(progress: import('../js/protocol.js').Progress) => void} report
  * @returns {Promise<Prepared>}
  */
-async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, report) {
+async function prepare({ files, baseUrl, keep, patience }, report) {
   const rows = [
     ...new Map(
       Object.values(files)
@@ -41,7 +39,7 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
     ).values(),
   ];
   const { store, reason } = await storeFor(rows, keep);
-  const seconds = { decode: 0, expand: 0 };
+  const seconds = { decode: 0 };
   /** @type {ModelFile[]} */
   const arrived = [];
   let notKept = false;
@@ -92,19 +90,8 @@ async function prepare({ files, baseUrl, keep, patience, layout, keepPlanes }, r
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
-  const begun = performance.now();
-  /** @type {Map<string, Uint8Array | Weights>} */
-  const contents = new Map();
-  for (const [key, { shards, content }] of roles) {
-    const expands = shards[0]?.role === 'weights' && layout !== 'file';
-    const done = expands ? asWeights(content, layout, keepPlanes) : content;
-    for (const { data } of ('files' in done && done.files) || []) held.add(data.length);
-    contents.set(key, done);
-  }
-  roles.clear();
-  if (layout !== 'file') seconds.expand = (performance.now() - begun) / 1000;
   const byRole = (/** @type {Record<string, File[]>} */ of) =>
-    mapValues(of, (shards) => contents.get(shards.map(({ path }) => path).join()));
+    mapValues(of, (shards) => roles.get(shards.map(({ path }) => path).join())?.content);
   return {
     contents: /** @type {Prepared['contents']} */ (mapValues(files, byRole)),
     files: arrived,
@@ -131,19 +118,6 @@ async function storeFor(files, keep) {
   }
   if (missing === 0 || (await store.hasRoom(missing))) return { store, reason: null };
   return { store: readOnly(store), reason: 'quota' };
-}
-
-/**
- * @param {Uint8Array} planes
- * @param {PreparePayload['layout']} layout
- * @param {boolean} keepPlanes they are worth their memory only where another device may want them
- * @returns {Weights}
- */
-function asWeights(planes, layout, keepPlanes) {
-  // The small layout is made a tensor at a time, when the session takes it.
-  if (layout === 'int8') return { files: null, planes };
-  const files = expand(planes, /** @type {import('./expand.js').Layout} */ (layout));
-  return { files, planes: keepPlanes ? planes : null };
 }
 
 /** @param {File} file @returns {[string, File]} */

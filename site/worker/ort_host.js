@@ -128,22 +128,15 @@ export class OrtHost {
   /**
    * @param {string} device
    * @param {Uint8Array} graph
-   * @param {import('../js/protocol.js').Weights} weights what is expanded is used once, and dropped
+   * @param {Uint8Array<ArrayBuffer>} planes expanded a tensor at a time, when the session takes it
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
    * @param {(stage: string) => void} begin
    * @returns {Promise<DecoderHost | WasmDecoder>}
    */
-  async openDecoder(device, graph, weights, layout, config, kvShape, begin) {
-    const { files, planes } = weights;
-    weights.files = null;
-    if (files === null && planes === null) throw new Error(`the weights for ${device} are gone`);
-    const pending =
-      files === null
-        ? plan(/** @type {Uint8Array} */ (planes), layout)
-        : files.map(({ path, data }) => ({ path, bytes: data.length, make: () => data }));
-    files?.splice(0);
+  async openDecoder(device, graph, planes, layout, config, kvShape, begin) {
+    const pending = plan(planes, layout);
     const [, heads, size] = kvShape;
     if (device === 'webgpu') {
       const external = pending.map(({ path, make }) => ({ path, data: make() }));
@@ -153,11 +146,11 @@ export class OrtHost {
       });
       return new DecoderHost(this.ort, session, [heads, size]);
     }
-    weights.planes = null; // no other device comes after this one
     begin('session');
     await this.startWasm();
     mount(ortModule(), pending);
     const session = await this.create('wasm', graph, [], { extra: config });
+    planes.buffer.transfer?.(0); // no other device comes after this one, and these are 100 MB
     const steps = layout === 'int8' ? INT8_STEPS : null;
     return new WasmDecoder(ortModule(), session, [heads, size], steps);
   }

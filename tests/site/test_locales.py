@@ -49,7 +49,7 @@ FAMILIES: dict[str, set[str]] = {
     "status": {"waiting", "under_way", "done"},
     "part": {"model", "python", "runtime"},
     "role": {"graph", "weights", "tokenizer", "python", "runtime", "page"},
-    "time": {"download", "runtime", "python", "decode", "expand", "session", "warm_up", "total"},
+    "time": {"download", "runtime", "python", "decode", "session", "warm_up", "total"},
     "metric": {"spearman", "kl", "perplexity", "top1_agreement"},
     "quality": {"spearman", "kl", "perplexity", "top1_agreement"},
     "finish": {"stop", "length", "context", "aborted"},
