@@ -29,7 +29,7 @@ JUDGE = """
   const models = await pesoleve.catalog();
   return await Promise.all(argument.map(async ({ id, ...given }) => {
     const model = models.find((candidate) => candidate.id === id);
-    const choice = { ...(await chooseDevice('wasm', [])), ...given.choice };
+    const choice = { ...(await chooseDevice('wasm', model, model.default_dtype)), ...given.choice };
     const limits = { ...(await readLimits(false)), device_memory: 16e9, quota: 1e12, ...given.limits };
     const plan = { model: 10e6, total: 20e6, stored: 0, ...given.plan };
     const rates = { compute: 12e9, float32: 20e9, int8: 16e9, threads: 2 };
@@ -134,7 +134,7 @@ def test_what_each_limit_makes_of_it(
         ({"limits": {"device_memory": None}}, "unknown", "memory_unknown"),
         ({"basis": {"rates": None}}, "yes", "speed_unknown"),
         ({"basis": {"network": None}}, "yes", "network_unknown"),
-        ({"choice": {"threads": 1}}, "yes", "one_thread"),
+        ({"choice": {"threads": 1, "isolated": False}}, "yes", "one_thread"),
     ]  # fmt: skip
     visit.open_blank(isolated_site)
     found = visit.run_module(JUDGE, [{"id": CHAT, **given} for given, _, _ in cases])

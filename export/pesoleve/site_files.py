@@ -19,7 +19,7 @@ LEFT_OUT = ("models/", "schema/", "vendor/licenses/", SITE_FILES, "service_worke
 """Models have a store of their own. A browser compares a service worker, and this list, by itself."""
 
 RUNTIMES = tuple(
-    f"vendor/{folder}/" for folder in ("pyodide", "onnxruntime", "tokenizers", "jinja", "zstd")
+    f"vendor/{folder}/" for folder in ("pyodide", "onnxruntime", "tokenizers", "jinja", "zstd", "hash")
 )
 """Megabytes, of which a visitor may need none: these are kept when they are first used."""
 

@@ -51,11 +51,17 @@ COPIES: dict[str, tuple[str, ...]] = {
 
 PROBE = ROOT / "site" / "worker" / "probe.wat"
 
-BUNDLES = {"lit/index.js": "lit/lit.js", "@huggingface/jinja/dist/index.js": "jinja/jinja.js"}
-"""Packages made one minified file each: lit is many modules that import each other by bare names."""
+BUNDLES = {
+    "lit/index.js": "lit/lit.js",
+    "@huggingface/jinja/dist/index.js": "jinja/jinja.js",
+    "hash-wasm/dist/sha256.umd.min.js": "hash/sha256.js",
+}
+"""Packages made one minified module each: lit is many modules that import each other by bare names, and
+hash-wasm's SHA-256 alone is none."""
 
 TYPES: dict[str, str] = {
     "zstd/zstddec.d.ts": "export * from 'zstddec/stream';\n",
+    "hash/sha256.d.ts": "import * as hashes from 'hash-wasm';\nexport default hashes;\n",
     "jinja/jinja.d.ts": "export * from '@huggingface/jinja';\n",
     "lit/lit.d.ts": "export * from 'lit';\n",
     "onnxruntime/ort.wasm.min.d.mts": "export * from 'onnxruntime-web/wasm';\n",
@@ -75,6 +81,7 @@ LICENSED = (
     "onnxruntime-web",
     "@huggingface/jinja",
     "@huggingface/tokenizers",
+    "hash-wasm",
     "zstddec",
     "lit",
     "@fontsource-variable/archivo",

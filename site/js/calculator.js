@@ -74,7 +74,7 @@ export async function judgeAnswer(answer, dtype) {
       ),
     })
   );
-  const choice = await chooseDevice('wasm', []);
+  const choice = await chooseDevice('wasm', model, dtype);
   const small = 'wasm_small' in estimate.sizes;
   const devices = /** @type {import('./device.js').Device[]} */ ([
     'wasm',

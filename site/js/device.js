@@ -13,6 +13,8 @@ import { PesoLeveError } from './errors.js';
  * @property {string} adapter what the GPU calls itself; empty without one
  * @property {import('./protocol.js').RuntimeBuild} build the ONNX Runtime that can do all of them
  * @property {number} threads
+ * @property {boolean} isolated whether it could have more than one thread
+ * @typedef {Pick<import('./catalog_types.js').Model, 'devices'>} Weighed
  */
 
 /** More threads than this gain little on models of a page's size, and cost memory each. */
@@ -21,30 +23,44 @@ const MOST_THREADS = 8;
 /** Below so many GiB of the device's own, by `navigator.deviceMemory`, the small layout is chosen. */
 const LITTLE_MEMORY = 4;
 
+/**
+ * Multiplications a token below which one thread is the fastest: several wait longer for each other, at every
+ * node of the graph, than they compute (`python -m e2e.bench.lab`).
+ */
+const WORTH_THREADS = 2_000_000;
+
 /** WASM threads need shared memory, which the browser gives only to an isolated page. */
 export function threadCount() {
   return self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
 }
 
+/** @param {Weighed} model @param {string} dtype @returns {number} with which it runs fastest here */
+function threadsFor({ devices }, dtype) {
+  const work = devices.wasm?.sizes[dtype]?.multiply_adds ?? WORTH_THREADS;
+  return work < WORTH_THREADS ? 1 : threadCount();
+}
+
 /**
  * @param {DeviceOption} option
- * @param {string[]} offered the devices that the model has files for
+ * @param {Weighed} model
+ * @param {string} dtype
  * @returns {Promise<DeviceChoice>}
  * @throws {PesoLeveError} option_invalid; device_unavailable when WebGPU is asked for and not there
  */
-export async function chooseDevice(option, offered) {
+export async function chooseDevice(option, model, dtype) {
   if (!['auto', 'wasm', 'wasm_small', 'webgpu'].includes(option)) {
     throw new PesoLeveError(
       'option_invalid',
       `device is 'auto', 'wasm', 'wasm_small' or 'webgpu', not '${option}'`,
     );
   }
-  const threads = threadCount();
+  const threads = threadsFor(model, dtype);
+  const isolated = self.crossOriginIsolated;
   if (option === 'wasm' || option === 'wasm_small') {
-    return { devices: [option], reason: 'asked', adapter: '', build: 'wasm', threads };
+    return { devices: [option], reason: 'asked', adapter: '', build: 'wasm', threads, isolated };
   }
   const memory = /** @type {{deviceMemory?: number}} */ (navigator).deviceMemory ?? LITTLE_MEMORY;
-  const small = memory < LITTLE_MEMORY && offered.includes('wasm_small');
+  const small = memory < LITTLE_MEMORY && 'wasm_small' in model.devices;
   const found = await findAdapter();
   if (found.name !== null && (option === 'webgpu' || found.reason === 'adapter_found')) {
     const reason = option === 'webgpu' ? 'asked' : found.reason;
@@ -55,6 +71,7 @@ export async function chooseDevice(option, offered) {
       adapter: found.name,
       build,
       threads,
+      isolated,
     };
   }
   if (option === 'webgpu') {
@@ -65,9 +82,16 @@ export async function chooseDevice(option, offered) {
   }
   const adapter = found.name ?? '';
   if (small) {
-    return { devices: ['wasm_small'], reason: 'little_memory', adapter, build: 'wasm', threads };
+    return {
+      devices: ['wasm_small'],
+      reason: 'little_memory',
+      adapter,
+      build: 'wasm',
+      threads,
+      isolated,
+    };
   }
-  return { devices: ['wasm'], reason: found.reason, adapter, build: 'wasm', threads };
+  return { devices: ['wasm'], reason: found.reason, adapter, build: 'wasm', threads, isolated };
 }
 
 /** @returns {Promise<{name: string | null, reason: Exclude<DeviceReason, 'asked'>}>} */

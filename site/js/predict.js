@@ -39,7 +39,8 @@ const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
  * @param {import('./catalog_types.js').Sizes} sizes
  */
 export function predict(basis, device, sizes) {
-  const { model, dtype, choice, plan, rates, network, pairs } = basis;
+  const { model, dtype, choice, plan, network, pairs } = basis;
+  const rates = ofThreads(basis.rates, choice.threads);
   const layout = model.devices[device]?.layout ?? 'file';
   const decoded = decodedBytes(model, device, dtype);
   const toFetch = plan.total - plan.stored;
@@ -64,7 +65,7 @@ export function predict(basis, device, sizes) {
   const arrival = warm ? 0 : (download?.value ?? 0);
   const alone = choice.threads === 1 ? LOAD_ALONE : 1;
   const ready = Math.max(arrival, (alone * ENGINE_SECONDS) / machine) + (alone * opening) / machine;
-  const speed = predictSpeed(basis, device, sizes);
+  const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
       value: toFetch,
@@ -116,6 +117,18 @@ function predictSpeed({ model, rates, surrogate }, device, sizes) {
     first_token: about(first, WITHIN.first_token),
     tokens_per_second: about(rate / reading, WITHIN.tokens_per_second),
   };
+}
+
+/**
+ * @param {Basis['rates']} rates of as many threads as this device has
+ * @param {number} threads that the model gets
+ * @returns {Basis['rates']}
+ */
+function ofThreads(rates, threads) {
+  if (rates === null || rates.threads === threads) return rates;
+  const share = threads / rates.threads;
+  const { compute, float32, int8 } = rates;
+  return { compute: share * compute, float32: share * float32, int8: share * int8, threads };
 }
 
 /** @param {import('./catalog_types.js').Model} model @param {string} device @param {string} dtype */

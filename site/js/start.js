@@ -32,9 +32,9 @@ export async function start(id, options) {
   }
   const begun = performance.now();
   const entry = await findModel(id, catalogUrl, signal);
-  const choice = await chooseDevice(device, Object.keys(entry.devices));
-  if (signal?.aborted) throw aborted();
   const dtype = options.dtype ?? entry.default_dtype;
+  const choice = await chooseDevice(device, entry, dtype);
+  if (signal?.aborted) throw aborted();
   const { build, threads, devices } = choice;
   const files = Object.fromEntries(devices.map((name) => [name, filesByRole(entry, name, dtype)]));
   const client = new WorkerClient();

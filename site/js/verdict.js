@@ -70,7 +70,7 @@ export function judge(basis) {
   const speed = speedBasis(basis, figures);
   const guess = speed === 'nothing' || limits.device_memory === null ? 'low' : 'medium';
   const reasons = [...hard, ...soft, ...unknown];
-  if (choice.threads === 1) reasons.push({ code: 'one_thread' });
+  if (!choice.isolated) reasons.push({ code: 'one_thread' });
   return {
     verdict,
     reasons,

@@ -31,8 +31,9 @@ import { judge } from './verdict.js';
  */
 export async function plan(id, { device = 'auto', dtype, catalogUrl } = {}) {
   const model = await findModel(id, catalogUrl);
-  const choice = await chooseDevice(device, Object.keys(model.devices));
-  return { ...(await planDownload(model, dtype ?? model.default_dtype, choice)), choice };
+  const chosen = dtype ?? model.default_dtype;
+  const choice = await chooseDevice(device, model, chosen);
+  return { ...(await planDownload(model, chosen, choice)), choice };
 }
 
 /**
@@ -49,8 +50,8 @@ export async function weigh(
   { device = 'auto', dtype, catalogUrl, limits, surrogate = false } = {},
 ) {
   const model = await findModel(id, catalogUrl);
-  const choice = await chooseDevice(device, Object.keys(model.devices));
   const chosen = dtype ?? model.default_dtype;
+  const choice = await chooseDevice(device, model, chosen);
   const [planned, known, rates] = await Promise.all([
     planDownload(model, chosen, choice),
     readLimits(choice.devices.includes('webgpu'), limits),

@@ -1,5 +1,5 @@
-// A file on its way, in memory and, where there is a part, on disk: one request after another, each from
-// the byte that was reached. Whether it is the right file is not known here.
+// A file on its way, to whoever decodes it and, where there is a part, to the disk, hashed as it comes: one
+// request after another, each from the byte that was reached.
 
 import { PesoLeveError } from '../js/errors.js';
 import { attempts } from './retry.js';
@@ -10,16 +10,27 @@ import { isFull } from './store.js';
  * @typedef {import('./download.js').Patience} Patience
  * @typedef {import('./store.js').Store} Store
  * @typedef {import('./store.js').Part} Part
+ * @typedef {object} Sink  takes the file's bytes, in order
+ * @property {(bytes: Uint8Array) => void} write
+ * @property {() => void} restart the first byte is next
  */
 
 export class Arrival {
-  /** @param {string} url @param {File} file @param {Part | null} part @param {(loaded: number) => void} onBytes */
-  constructor(url, file, part, onBytes) {
+  /**
+   * @param {string} url
+   * @param {File} file
+   * @param {Part | null} part
+   * @param {{sink: Sink, hash: import('./hash.js').Hasher, whole: boolean,
+   *   onBytes: (loaded: number) => void}} options `whole`: the store takes the file only when it is
+   */
+  constructor(url, file, part, { sink, hash, whole, onBytes }) {
     this.url = url;
     this.file = file;
     this.part = part;
     this.onBytes = onBytes;
-    this.content = new Uint8Array(file.bytes);
+    this.sink = sink;
+    this.hash = hash;
+    this.content = whole ? new Uint8Array(file.bytes) : null;
     /** Bytes that came over the network. */
     this.crossed = 0;
     /** Bytes that are here, from the first on. */
@@ -29,8 +40,7 @@ export class Arrival {
     /** What the server said the content is, where that explains a wrong one. */
     this.remark = '';
     if (part !== null && part.length <= file.bytes) {
-      this.content.set(part.read());
-      this.loaded = part.length;
+      this.take(part.read());
       this.pieced = this.loaded > 0;
     }
     onBytes(this.loaded);
@@ -40,6 +50,8 @@ export class Arrival {
   async restart(etag) {
     this.loaded = 0;
     this.pieced = false;
+    this.sink.restart();
+    this.hash.init();
     await this.onDisk(async (part) => await part.restart(etag));
   }
 
@@ -133,10 +145,22 @@ export class Arrival {
     }
   }
 
+  /** @returns {string} the hash of what is here, which is asked for once: `restart` makes a new one */
+  sha256() {
+    return this.hash.digest();
+  }
+
+  /** @param {Uint8Array} bytes the next */
+  take(bytes) {
+    this.content?.set(bytes, this.loaded);
+    this.hash.update(bytes);
+    this.sink.write(bytes);
+    this.loaded += bytes.length;
+  }
+
   /** @param {Uint8Array<ArrayBuffer>} chunk */
   async add(chunk) {
-    this.content.set(chunk, this.loaded);
-    this.loaded += chunk.length;
+    this.take(chunk);
     this.crossed += chunk.length;
     await this.onDisk(async (part) => part.append(chunk));
     this.onBytes(this.loaded);
@@ -164,7 +188,7 @@ export class Arrival {
       await part.finish();
       return true;
     }
-    if (store.kind !== 'cache') return false;
+    if (this.content === null) return false;
     try {
       await store.keep(this.file.sha256, this.content);
       return true;

@@ -1,22 +1,25 @@
 // One file from the store or the network: resumed where it stopped, tried again when that can help, and
-// handed over only when its sha256 is right.
+// kept, and said to be here, only when its sha256 is right.
 
 import { PesoLeveError } from '../js/errors.js';
 import { lockName } from '../js/stored.js';
 import { Arrival } from './arrival.js';
+import { sha256Of, startHash } from './hash.js';
 
 /**
  * @typedef {import('../js/catalog_types.js').File} File
  * @typedef {import('./store.js').Store} Store
- * @typedef {{content: Uint8Array<ArrayBuffer>, from: 'network' | 'disk', bytes: number, kept: boolean,
- *   start: number, seconds: number}} Downloaded  `bytes` crossed the network now; `start` in seconds
+ * @typedef {{from: 'network' | 'disk', bytes: number, kept: boolean, start: number, seconds: number}} Downloaded
+ *    `bytes` crossed the network now; `start` in seconds
  *   since the epoch; `kept` for the next visit
  * @typedef {object} Patience
  * @property {number} attempts in a row without a byte of progress before it is given up
  * @property {number} firstDelay seconds, at most, before the second; doubles each time
  * @property {number} stall seconds without a byte after which a connection is given up
  *
- * @typedef {{store: Store, patience: Patience, onBytes: (loaded: number) => void}} DownloadOptions
+ * @typedef {{store: Store, patience: Patience, sink: import('./arrival.js').Sink,
+ *   onBytes: (loaded: number) => void}} DownloadOptions  `sink` takes the bytes as they come, before they are
+ *   known to be right
  */
 
 /**
@@ -36,14 +39,9 @@ export async function download(url, file, options) {
 }
 
 /** @param {string} url @param {File} file @param {DownloadOptions} options @returns {Promise<Downloaded>} */
-async function downloadAlone(url, file, { store, patience, onBytes }) {
+async function downloadAlone(url, file, { store, patience, sink, onBytes }) {
   const begun = performance.now();
-  const done = (
-    /** @type {Uint8Array<ArrayBuffer>} */ content,
-    /** @type {number} */ bytes,
-    /** @type {boolean} */ kept,
-  ) => ({
-    content,
+  const done = (/** @type {number} */ bytes, /** @type {boolean} */ kept) => ({
     /** @type {'network' | 'disk'} */
     from: bytes > 0 ? 'network' : 'disk',
     bytes,
@@ -54,34 +52,33 @@ async function downloadAlone(url, file, { store, patience, onBytes }) {
   const here = await store.read(file.sha256, file.bytes);
   if (here !== null) {
     if ((await sha256Of(here)) === file.sha256) {
+      sink.write(here);
       onBytes(file.bytes);
-      return done(here, 0, true);
+      return done(0, true);
     }
     await store.remove(file.sha256); // it went bad where it lay
   }
-  const arrival = new Arrival(url, file, await store.open(file.sha256), onBytes);
+  const hash = await startHash();
+  const part = await store.open(file.sha256);
+  const whole = store.kind === 'cache';
+  const arrival = new Arrival(url, file, part, { sink, hash, whole, onBytes });
   try {
     await arrival.complete(patience);
-    if (arrival.pieced && (await sha256Of(arrival.content)) !== file.sha256) {
+    let sha256 = arrival.sha256();
+    if (arrival.pieced && sha256 !== file.sha256) {
       // A piece of it, from an earlier visit or another answer, may be what is wrong: once more, whole.
       await arrival.restart(null);
       await arrival.complete(patience);
+      sha256 = arrival.sha256();
     }
-    const sha256 = await sha256Of(arrival.content);
     if (sha256 !== file.sha256) {
       await arrival.restart(null);
       const message = `${url} has sha256 ${sha256}, not ${file.sha256}${arrival.remark}`;
       throw new PesoLeveError('hash_mismatch', message, { phase: file.role });
     }
     const kept = await arrival.keep(store);
-    return done(arrival.content, arrival.crossed, kept);
+    return done(arrival.crossed, kept);
   } finally {
     await arrival.close();
   }
-}
-
-/** @param {Uint8Array<ArrayBuffer>} content */
-async function sha256Of(content) {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', content));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

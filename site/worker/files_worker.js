@@ -5,7 +5,7 @@
 import { transferable } from '../js/contents.js';
 import { asPesoLeveError } from '../js/errors.js';
 import { VERSION } from '../js/protocol.js';
-import { decompress } from './decompress.js';
+import { Decompression } from './decompress.js';
 import { download } from './download.js';
 import { HeldBytes } from './memory.js';
 import { fetchedFiles } from './resource_progress.js';
@@ -73,17 +73,17 @@ async function prepare({ files, baseUrl, keep, patience }, report) {
       const onBytes = throttled(file.bytes, (loaded) =>
         report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
       );
-      held.add(file.bytes);
-      const { content, ...told } = await download(url, file, {
+      held.add(file.bytes); // whole, where it comes from the disk
+      const sink = await Decompression.open(file, place);
+      const told = await download(url, file, {
         store,
         patience: { ...PATIENCE, ...patience },
+        sink,
         onBytes,
       });
       notKept ||= store.kind !== 'memory' && !told.kept;
-      const begun = performance.now();
-      await decompress(content, file, place);
-      seconds.decode += (performance.now() - begun) / 1000;
-      content.buffer.transfer?.(0); // now, not when it is collected: 15 MiB a shard add up
+      sink.finish();
+      seconds.decode += sink.seconds;
       held.add(-file.bytes);
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });

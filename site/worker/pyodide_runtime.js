@@ -40,13 +40,38 @@ export async function bootPython() {
       module.destroy();
     },
     async call(kind, id, payload, told) {
-      return await worker.call(kind, id, payload === null ? null : { ...payload, ...told });
+      return await finish(worker.call(kind, id, payload === null ? null : { ...payload, ...told }));
     },
     cancel(id) {
       worker.cancel(id);
     },
     calculate: (text) => pyodide.pyimport('pesoleve_worker.calculator').weigh(text),
   };
+}
+
+/**
+ * Take Python's work from promise to promise (`Work`, python_worker/pesoleve_worker/host_pyodide.py).
+ *
+ * @param {any} work
+ * @returns {Promise<Answer>}
+ */
+async function finish(work) {
+  try {
+    let next = work.resume();
+    // What Python waits for of its own, a lock, is a thenable proxy of its future.
+    while (typeof next.then === 'function') {
+      const waited = next;
+      const settled = await waited.then(
+        (/** @type {unknown} */ value) => ({ value }),
+        (/** @type {unknown} */ error) => ({ error }),
+      );
+      waited.destroy?.();
+      next = 'error' in settled ? work.fail(settled.error) : work.resume(settled.value);
+    }
+    return next;
+  } finally {
+    work.destroy();
+  }
 }
 
 /**

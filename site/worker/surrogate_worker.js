@@ -1,7 +1,8 @@
 // How fast a model would run here: its own graph, cut to its first layers, with weights that are made up.
 
 import { VERSION } from '../js/protocol.js';
-import { decompress } from './decompress.js';
+import { Decompression } from './decompress.js';
+import { sha256Of } from './hash.js';
 import { OrtHost } from './ort_host.js';
 import { openSurrogate } from './surrogate_host.js';
 
@@ -25,11 +26,13 @@ async function fetchGraph({ url, file }) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${file.path} answered ${response.status}`);
   const wire = new Uint8Array(await response.arrayBuffer());
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', wire));
-  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  if (hex !== file.sha256) throw new Error(`${file.path} does not have the sha256 of the catalog`);
+  if ((await sha256Of(wire)) !== file.sha256) {
+    throw new Error(`${file.path} does not have the sha256 of the catalog`);
+  }
   const graph = new Uint8Array(file.decoded_bytes);
-  await decompress(wire, file, graph);
+  const decompression = await Decompression.open(file, graph);
+  decompression.write(wire);
+  decompression.finish();
   return graph;
 }
 
