@@ -132,7 +132,7 @@ KNOWN_SPEED = """
     const rates = { compute: 5e9 * threads, float32: 8e9, int8: 4e9, threads };
     const known = JSON.stringify({ agent: navigator.userAgent, rates });
     try {
-      localStorage.setItem(`pesoleve.probe.2.${threads}`, known);
+      localStorage.setItem(`pesoleve.probe.3.${threads}`, known);
     } catch {
       // This page is to find no storage.
     }

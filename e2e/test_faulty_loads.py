@@ -203,9 +203,10 @@ def test_a_cancelled_load_says_what_was_kept(
     assert stall.left.wait(CLOSES), "the connection is still open"
 
 
-def test_a_missing_decompressor_is_not_the_models_fault(
-    visit: Visit, faulty: tuple[str, FaultyServer], server: FaultyServer
+@pytest.mark.parametrize("script", ["/zstddec.js", "/sha256.js"])
+def test_a_missing_decompressor_or_hash_is_not_the_models_fault(
+    visit: Visit, faulty: tuple[str, FaultyServer], server: FaultyServer, script: str
 ) -> None:
-    server.plan = [Fault("status", "/zstddec.js", times=None, status=404)]
+    server.plan = [Fault("status", script, times=None, status=404)]
     visit.open_blank(faulty[0])
     assert visit.run_module(LOAD, PATIENCE)["error"]["code"] == "runtime_failed"

@@ -100,7 +100,7 @@ PROBED = """
     const rates = { compute: 1e10, float32: 1e10, int8: 1e10, threads: 2 };
     for (let threads = 1; threads <= 8; threads++) {
       const known = JSON.stringify({ agent: navigator.userAgent, rates });
-      localStorage.setItem(`pesoleve.probe.2.${threads}`, known);
+      localStorage.setItem(`pesoleve.probe.3.${threads}`, known);
     }
   }
 """

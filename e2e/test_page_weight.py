@@ -15,6 +15,7 @@ CLICKED = (
     "/vendor/tokenizers/",
     "/vendor/jinja/",
     "/vendor/zstd/",
+    "/vendor/hash/",
     ".zst",
 )
 """What the button says it will fetch."""

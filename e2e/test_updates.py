@@ -7,7 +7,13 @@ from playwright.sync_api import expect
 from .site_copy import SiteCopy
 from .visitor import Visitor
 
-RUNTIMES = ("vendor/pyodide/", "vendor/onnxruntime/", "vendor/tokenizers/", "vendor/zstd/")
+RUNTIMES = (
+    "vendor/pyodide/",
+    "vendor/onnxruntime/",
+    "vendor/tokenizers/",
+    "vendor/zstd/",
+    "vendor/hash/",
+)
 
 
 def publish(copy: SiteCopy) -> None:

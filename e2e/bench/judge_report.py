@@ -24,7 +24,7 @@ FIGURES = {
 GOALS = {"tokens_per_second": 0.2, "first_token": 0.2, "load": 0.2, "memory": 0.15, "download": 0.1}
 """The median error that is wished for."""
 
-TIMED = ("first_token", "tokens_per_second")
+TIMED = ("download", "load", "first_token", "tokens_per_second")
 COVERAGE = 0.9
 
 
@@ -35,7 +35,8 @@ def pairs(results: dict[str, Any], figure: str, by: str = "predicted") -> Iterat
     """Yield (case, predicted, measured). A download is judged where there was a network to tell of."""
     for row in results["judged"]:
         throttled = row["case"]["megabits"] is not None
-        predicted, measured = row[by].get(figure), row["measured"].get(figure)
+        got = row["measured" if by == "predicted" else "closer_measured"]
+        predicted, measured = row[by].get(figure), got.get(figure)
         if predicted is None or measured is None or (figure == "download" and not throttled):
             continue
         yield row["case"], predicted, measured

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pesoleve_worker.beside import PROMPT
 from pesoleve_worker.catalog import Model, Quality
 from pesoleve_worker.weighing import Weighed
 
@@ -110,8 +111,8 @@ def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> 
         f"{count.embedding / 1e6:,.1f} M of them in embedding tables"
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
-    headings = ["dtype", "wire\nMB", "range\nMB", "disk\nMB", "memory\nMB", "KV\nkB",
-                *(f"s at\n{rate} Mb/s" for rate in MEGABITS)]  # fmt: skip
+    headings = ["dtype", "wire\nMB", "range\nMB", "disk\nMB", "memory\nMB", "peak\nMB", "KV\nkB",
+                *(f"at {rate}\nMb/s" for rate in MEGABITS)]  # fmt: skip
     if fits is not None:
         headings.append("fits")
     for heading in headings:
@@ -124,20 +125,37 @@ def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> 
             "-".join(map(_short, size.wire_range)),
             _short(size.decoded_bytes),
             _short(size.memory_bytes),
+            _short(size.peak_bytes),
             "?" if kv is None else f"{kv / 1e3:,.0f}",
-            *(f"{8 * size.wire_bytes / (rate * 1e6):,.0f}" for rate in MEGABITS),
+            *(_duration(8 * size.wire_bytes / (rate * 1e6)) for rate in MEGABITS),
         ]
         if fits is not None:
             cells.append("yes" if dtype in fits else "no")
         table.add_row(*cells)
     console.print(table)
     console.print(
-        "range: what zstd may leave; memory: on WASM, with no context; KV: of the cache, for each token"
+        f"range: what zstd may leave; memory: on WASM, with no context; peak: while it loads, or reads "
+        f"{PROMPT} tokens; KV: of the cache, for each token"
     )
+    if weighed.beside is not None:
+        of = weighed.beside
+        console.print(
+            f"Counted in: graph {megabytes(of.graph_wire)} on the wire, tokenizer "
+            f"{megabytes(of.tokenizer_wire)}; in memory rotary tables {megabytes(of.rotary)}, and of "
+            f"{PROMPT} tokens activations {megabytes(of.activations)}, logits {megabytes(of.logits)} "
+            f"({megabytes(of.logits_of_all)} where the graph answers for each)",
+            highlight=False,
+        )
     too_large = [d for d, size in weighed.dtypes.items() if size.memory_bytes > WASM32_BYTES]
     if too_large:
         limit = f"{WASM32_BYTES / 1e6:,.0f} MB"
         console.print(f"WASM addresses {limit}, so it cannot open: {', '.join(too_large)}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:,.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 def _short(count: int) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pesoleve_worker import weighing
 from pesoleve_worker.architecture import ConfigError
 from pesoleve_worker.catalog import Shape
 from pesoleve_worker.formats import DTYPES
-from pesoleve_worker.sizing import Estimate, published_shape
+from pesoleve_worker.sizing import device_sizes, estimate_files, published_shape
 from pesoleve_worker.weighing import Weighed, weigh_tensors
 
 from .errors import BudgetError, SourceError
@@ -70,7 +71,7 @@ def only(weighed: Weighed, dtypes: Sequence[str]) -> Weighed:
         if name not in weighed.dtypes:
             raise SourceError(f"{name!r} is no dtype; there are: {', '.join(weighed.dtypes)}")
     kept = {name: found for name, found in weighed.dtypes.items() if name in dtypes}
-    return Weighed(weighed.parameters, weighed.weight_class, kept)
+    return replace(weighed, dtypes=kept)
 
 
 def within(weighed: Weighed, budget: str | None, memory: str | None) -> list[str]:
@@ -117,15 +118,12 @@ def _weigh_header(source: str, header: Header) -> Weighed:
         shape = None  # the file alone does not tell: the KV cache stays unknown
     weighed = weigh_tensors(header.tensors, shape)
     dtypes = weighed.dtypes
-    likely = dtypes["q8_0"]
-    stored = header.stored_bytes
+    sizes = device_sizes(header.tensors, shape, "q8_0")
     # What is left of an unknown mixture of types after zstd is anywhere between those of all types.
     least = min(form.zstd[0] for form in DTYPES.values())
     most = max(form.zstd[2] for form in DTYPES.values())
-    dtypes[STORED] = Estimate(
-        stored, (round(least * stored), round(most * stored)), stored,
-        likely.memory_bytes, likely.kv_bytes_per_token,
-    )  # fmt: skip
+    smallest = min(sizes.values(), key=lambda size: size.memory_bytes)
+    dtypes[STORED] = estimate_files(header.stored_bytes, (least, 1, most), smallest, shape)
     return weighed
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .architecture import TensorShape
+from .beside import ENCODERS, PROMPT, beside_weights, rotary_bytes
 from .catalog import Parameters, Shape, Sizes, WeightClass
 from .formats import DTYPES, layout_bytes, weight_bytes
 
@@ -91,8 +92,6 @@ DEFAULTS: Mapping[str, Mapping[str, int]] = {
 }
 """Keys that a published configuration may leave out (transformers' ``configuration_<family>.py``)."""
 
-ENCODERS = ("bert", "roberta", "distilbert", "albert")
-
 
 def published_shape(config: Mapping[str, Any]) -> Shape:
     """Read the shape of a configuration as it is published, which leaves defaults out.
@@ -151,6 +150,7 @@ def model_sizes(
             tensor at a time.
     """
     memory = PYTHON_HEAP + RUNTIME_HEAP + round(resident * HEAP_FACTOR[layout])
+    memory += 0 if shape is None else rotary_bytes(shape)
     return Sizes(
         memory_bytes=memory,
         loading_bytes=memory + decoded,
@@ -169,27 +169,49 @@ def _compute_bytes(tensor: TensorShape, layout: str) -> int:
 class Estimate:
     """One dtype of any model. ``wire_range``: the least and the most that zstd may leave.
 
-    ``kv_bytes_per_token`` is None where the shape is not known.
+    ``decoded_bytes`` and ``wire_bytes`` are of all files: ``weight_bytes`` are the weights, decoded;
+    the rest are its graph and tokenizer. ``memory_bytes`` with the model open and no context;
+    ``peak_bytes`` while it loads, or reads its first prompt, whichever is more.
+    ``kv_bytes_per_token`` is None where the shape is not known, and then weights alone are counted.
     """
 
     wire_bytes: int
     wire_range: tuple[int, int]
     decoded_bytes: int
+    weight_bytes: int
     memory_bytes: int
+    peak_bytes: int
     kv_bytes_per_token: int | None
 
 
 def estimate(tensors: Sequence[TensorShape], shape: Shape | None) -> dict[str, Estimate]:
-    """Estimate every dtype of ``DTYPES``: weights only, as the graph and the tokenizer are about a
-    hundredth of them. ``memory_bytes`` is where it takes least (``device_sizes``)."""
+    """Estimate every dtype of ``DTYPES``. Memory is where it takes least (``device_sizes``)."""
     found = {}
     for dtype, form in DTYPES.items():
-        decoded = weight_bytes(tensors, dtype)
-        least, likely, most = (round(share * decoded) for share in form.zstd)
-        memory = min(size.memory_bytes for size in device_sizes(tensors, shape, dtype).values())
-        kv = None if shape is None else kv_bytes_per_token(shape)
-        found[dtype] = Estimate(likely, (least, most), decoded, memory, kv)
+        weights = weight_bytes(tensors, dtype)
+        sizes = min(device_sizes(tensors, shape, dtype).values(), key=lambda size: size.memory_bytes)
+        found[dtype] = estimate_files(weights, form.zstd, sizes, shape)
     return found
+
+
+def estimate_files(
+    weights: int, zstd: tuple[float, float, float], sizes: Sizes, shape: Shape | None
+) -> Estimate:
+    """Return what a model takes whose weights are so many bytes, of which zstd leaves such shares."""
+    least, likely, most = (round(share * weights) for share in zstd)
+    if shape is None:
+        memory, peak = sizes.memory_bytes, sizes.loading_bytes
+        return Estimate(likely, (least, most), weights, weights, memory, peak, None)
+    beside = beside_weights(shape)
+    wire = beside.graph_wire + beside.tokenizer_wire
+    files = beside.graph + beside.tokenizer
+    memory = sizes.memory_bytes
+    kv = kv_bytes_per_token(shape)
+    reading = memory + PROMPT * kv + beside.activations + beside.logits
+    return Estimate(
+        wire + likely, (wire + least, wire + most), files + weights, weights,
+        memory, max(sizes.loading_bytes + files, reading), kv,
+    )  # fmt: skip
 
 
 def device_sizes(tensors: Sequence[TensorShape], shape: Shape | None, dtype: str) -> dict[str, Sizes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .architecture import ConfigError, TensorShape, tensors_of
+from .beside import Beside, beside_weights
 from .catalog import Parameters, Shape, WeightClass
 from .sizing import Estimate, count_parameters, estimate, published_shape, weight_class
 
@@ -20,16 +21,18 @@ UNITS = {"": 1, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 @dataclass(frozen=True)
 class Weighed:
-    """``dtypes``: each with its bytes."""
+    """``dtypes``: each with its bytes; ``beside`` what all have, where the shape is known."""
 
     parameters: Parameters
     weight_class: WeightClass
     dtypes: dict[str, Estimate]
+    beside: Beside | None
 
 
 def weigh_tensors(tensors: list[TensorShape], shape: Shape | None) -> Weighed:
     parameters = count_parameters(tensors)
-    return Weighed(parameters, weight_class(parameters.total), estimate(tensors, shape))
+    beside = None if shape is None else beside_weights(shape)
+    return Weighed(parameters, weight_class(parameters.total), estimate(tensors, shape), beside)
 
 
 def weigh_config(config: Mapping[str, Any]) -> Weighed:
@@ -56,7 +59,7 @@ def weigh_count(text: str) -> Weighed:
     if count > 1e15:
         raise ConfigError("not_a_count", detail=text.strip())
     one = TensorShape("weights", "matrix", (-(-count // 256), 256))
-    return Weighed(Parameters(count, count, 0), weight_class(count), estimate([one], None))
+    return Weighed(Parameters(count, count, 0), weight_class(count), estimate([one], None), None)
 
 
 def read_quantity(text: str, units: Mapping[str, float]) -> float:

@@ -31,6 +31,7 @@ const VENDORED = {
   tokenizers: 'runtime',
   jinja: 'runtime',
   zstd: 'runtime',
+  hash: 'runtime',
 };
 
 /** Chromium forgets requests after 250 unless it is told otherwise; a page of many loads makes more. */

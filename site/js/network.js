@@ -34,6 +34,19 @@ export function networkRate() {
     : { value: least, low: least / 2, high: 3 * least };
 }
 
+/**
+ * @param {import('./protocol.js').FetchedFile[]} fetched
+ * @returns {Rate | null} by the largest that came over the network, if it was large
+ */
+export function rateOf(fetched) {
+  const largest = fetched.reduce(
+    (most, file) => (file.bytes > most.bytes ? file : most),
+    /** @type {{bytes: number, seconds: number}} */ ({ bytes: 0, seconds: 0 }),
+  );
+  if (largest.bytes < TELLING_LOAD || largest.seconds === 0) return null;
+  return around(largest.bytes / largest.seconds, 1.5);
+}
+
 /** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */
 function ownFilesRate() {
   const entries = /** @type {PerformanceResourceTiming[]} */ (

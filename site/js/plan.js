@@ -47,9 +47,10 @@ function fetchManifest() {
  * @param {import('./catalog_types.js').Model} model
  * @param {string} dtype
  * @param {import('./device.js').DeviceChoice} choice
+ * @param {boolean} [runtimeHere] a cut of the model ran already
  * @returns {Promise<DownloadPlan>}
  */
-export async function planDownload(model, dtype, choice) {
+export async function planDownload(model, dtype, choice, runtimeHere = false) {
   const { files } = await fetchManifest();
   const sum = (/** @type {string[]} */ names) =>
     names.reduce((bytes, name) => bytes + (files[name]?.bytes ?? 0), 0);
@@ -58,10 +59,13 @@ export async function planDownload(model, dtype, choice) {
   // Another device, should the first fail, has a graph of its own.
   const wanted = new Set(choice.devices.flatMap((device) => filesFor(model, device, dtype)));
   const bytes = [...wanted].reduce((total, file) => total + file.bytes, 0);
-  const runtime =
+  const started =
     sum(RUNTIME_FILES[choice.build].map((name) => `onnxruntime/${name}`)) +
     sum(inFolder('tokenizers')) +
-    sum(inFolder('zstd')) +
+    sum(inFolder('zstd'));
+  const runtime =
+    (runtimeHere ? 0 : started) +
+    sum(inFolder('hash')) +
     (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
   const python = sum(inFolder('pyodide'));
   const here = await storedFiles();

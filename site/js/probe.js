@@ -12,7 +12,7 @@ import { keep, readKept } from './kept.js';
 
 const WORKER = new URL('../worker/probe_worker.js', import.meta.url);
 const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
-const VERSION = 2;
+const VERSION = 3;
 
 /** More than a cache holds, where there is memory to spare; a phone is not made to find out. */
 const ROOMY = 24 * 2 ** 20;

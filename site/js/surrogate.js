@@ -2,6 +2,7 @@
 // no weight.
 
 import { DEFAULT_CATALOG, fileAt } from './catalog.js';
+import { rateOf } from './network.js';
 import { PROMPT_TOKENS, SENTENCE_TOKENS, WAITING } from './predict.js';
 import { WorkerClient } from './worker_client.js';
 
@@ -18,6 +19,7 @@ import { WorkerClient } from './worker_client.js';
  *
  * @typedef {object} Timed  of the whole model, in seconds
  * @property {number} first @property {number | null} token
+ * @property {import('./network.js').Rate | null} network as the runtime arrived; null where it was here
  */
 
 const WORKER = new URL('../worker/surrogate_worker.js', import.meta.url);
@@ -88,14 +90,15 @@ function time(model, device, dtype, { build, threads }, rates, catalogUrl) {
     few + (layers - small.layers) * Math.max(least, (more - few) / (large.layers - small.layers));
   const least = readingSeconds(model, device, dtype, rates);
   const client = new WorkerClient(WORKER);
-  /** @type {Promise<import('../worker/surrogate_worker.js').Times[]>} */
+  /** @type {Promise<{times: import('../worker/surrogate_worker.js').Times[],
+   *   fetched: import('./protocol.js').FetchedFile[]}>} */
   const answer = client.request('time', question);
   return answer
-    .then(([few, more]) => {
+    .then(({ times: [few, more], fetched }) => {
       if (few === undefined || more === undefined) throw new Error('two cuts were to be timed');
       const token =
         few.token === null || more.token === null ? null : whole(few.token, more.token, least);
-      return { first: whole(few.first, more.first, least), token };
+      return { first: whole(few.first, more.first, least), token, network: rateOf(fetched) };
     })
     .finally(() => client.worker.terminate());
 }

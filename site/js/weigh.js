@@ -71,5 +71,11 @@ export async function weigh(
   const verdict = judge(basis);
   if (!surrogate || verdict.verdict === 'no') return verdict;
   const timed = await timeSurrogate(model, verdict.device, chosen, choice, rates, catalogUrl);
-  return judge({ ...basis, surrogate: timed });
+  // The runtime is here now, and its arrival told of the connection.
+  return judge({
+    ...basis,
+    plan: await planDownload(model, chosen, choice, timed !== null),
+    surrogate: timed,
+    network: timed?.network ?? basis.network,
+  });
 }

@@ -20,7 +20,10 @@ const CACHED_ROWS = 12; // 24 KiB of weights: with x, what a first-level cache h
 
 // A page that is not isolated has a clock of a tenth of a millisecond: what is timed takes ten and more.
 const PASSES = 8000;
-const ROUNDS = 7;
+const FEWEST_ROUNDS = 3;
+
+/** Of each rate; with the warm-up, starting and three rates it is under half a second. */
+const MEASURED_MS = 60;
 
 /** While the browser compiles what turned out to be hot. */
 const WARM_UP_MS = 60;
@@ -42,18 +45,19 @@ async function prepare(module, wanted) {
 }
 
 /**
- * The median, since that is what a model gets: the best of several is what a CPU does in a burst, and a
- * machine that is slowed, or hot, has few of those.
+ * The mean, since that is what a model gets: the best of several is what a CPU does in a burst, and the median
+ * of short ones falls between the pauses of a machine that is slowed, or hot.
  *
  * @param {() => void} run @returns {number} seconds
  */
 function usual(run) {
-  const times = Array.from({ length: ROUNDS }, () => {
-    const begun = performance.now();
+  const begun = performance.now();
+  let rounds = 0;
+  for (let spent = 0; rounds < FEWEST_ROUNDS || spent < MEASURED_MS; rounds++) {
     run();
-    return performance.now() - begun;
-  });
-  return (times.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? 0) / 1000;
+    spent = performance.now() - begun;
+  }
+  return (performance.now() - begun) / 1000 / rounds;
 }
 
 /** @returns {Promise<Rates>} */

@@ -13,6 +13,7 @@ const PHASES = {
   tokenizers: 'runtime',
   jinja: 'runtime',
   zstd: 'runtime',
+  hash: 'runtime',
 };
 
 /** @param {string} url @returns {Phase | undefined} */

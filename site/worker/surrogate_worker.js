@@ -4,6 +4,7 @@ import { VERSION } from '../js/protocol.js';
 import { Decompression } from './decompress.js';
 import { sha256Of } from './hash.js';
 import { OrtHost } from './ort_host.js';
+import { fetchedFiles } from './resource_progress.js';
 import { openSurrogate } from './surrogate_host.js';
 
 /**
@@ -103,10 +104,15 @@ async function time(question) {
   return firsts.map((first, index) => ({ first, token: tokens[index] ?? null }));
 }
 
+/** @param {Question} question */
+async function answer(question) {
+  return { times: await time(question), fetched: fetchedFiles() };
+}
+
 self.addEventListener('message', async ({ data: { id, type, payload } }) => {
   if (type === 'cancel') return; // whoever lost patience ends the worker
   try {
-    self.postMessage({ v: VERSION, id, type: 'result', value: await time(payload) });
+    self.postMessage({ v: VERSION, id, type: 'result', value: await answer(payload) });
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     const report = {

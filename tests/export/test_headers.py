@@ -114,7 +114,7 @@ def test_a_gguf_header(gguf_file: Path) -> None:
     weighed = weigh_source(str(gguf_file))
     assert weighed.parameters.total == VOCABULARY * WIDTH + ROWS * WIDTH + WIDTH
     assert weighed.parameters.embedding == VOCABULARY * WIDTH
-    assert weighed.dtypes[STORED].decoded_bytes == VOCABULARY * Q8_ROW + 2 * ROWS * WIDTH + 4 * WIDTH
+    assert weighed.dtypes[STORED].weight_bytes == VOCABULARY * Q8_ROW + 2 * ROWS * WIDTH + 4 * WIDTH
     assert weighed.dtypes[STORED].kv_bytes_per_token == 2 * 3 * 2 * 64 * 4
 
 
