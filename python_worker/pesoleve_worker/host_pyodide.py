@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from js import Object
@@ -153,17 +153,38 @@ def plain(value: Any) -> Any:
     return value.to_py() if hasattr(value, "to_py") else value
 
 
+@dataclass(frozen=True)
+class _Defined:
+    model: Model
+    dtype: str
+    tokenizer: PyodideTokenizer
+    render: Render | None
+
+
 class Worker:
     """Answers the page's messages. Every method takes and returns what ``postMessage`` can carry."""
 
     def __init__(self, js_host: Any) -> None:
         self._host = js_host
         self._app = App()
+        self._defined: _Defined | None = None
+
+    async def define(self, request: int, payload: Any) -> None:
+        """Read what the next load is of, while its weights are on their way."""
+        del request
+        model = parse(Model, json.loads(payload.model))
+        tokenizer = PyodideTokenizer(self._host.openTokenizer(payload.tokenizer))
+        render = None
+        if isinstance(model.pipeline, TextGeneration):
+            render = await self._chat_template(model.pipeline)
+        self._defined = _Defined(model, str(payload.dtype), tokenizer, render)
 
     async def load(self, request: int, payload: Any) -> Any:
         del request
-        model = parse(Model, json.loads(payload.model))
-        dtype, devices = str(payload.dtype), list(payload.devices)
+        if self._defined is None:
+            raise WorkerError("protocol_error", "'load' came before 'define'")
+        defined = self._defined
+        devices = list(payload.devices)
         files = {
             str(device): {str(role): content for role, content in Object.entries(roles)}
             for device, roles in Object.entries(payload.files)
@@ -172,21 +193,16 @@ class Worker:
         def content(device: str, role: Role) -> Any:
             return files[device][role]
 
-        tokenizer = PyodideTokenizer(self._host.openTokenizer(content(devices[0], "tokenizer")))
-        render = None
-        if isinstance(model.pipeline, TextGeneration):
-            render = await self._chat_template(model.pipeline)
-
         async def open_session(device: str) -> Any:
-            how = model.devices[device]
+            how = defined.model.devices[device]
             graph, weights = content(device, "graph"), content(device, "weights")
             config = to_js(how.session_config, dict_converter=Object.fromEntries)
             try:
-                if render is None:
+                if defined.render is None:
                     opening = self._host.openSession(device, graph, weights, config)
                     session = await Promised(opening)
                     return PyodideSession(session, self._host)
-                shape = model.shape
+                shape = defined.model.shape
                 kv_shape = to_js([shape.layers, shape.kv_heads, shape.head_size])
                 opening = self._host.openDecoder(
                     device, graph, weights, how.layout, config, kv_shape, payload.onStage
@@ -196,7 +212,13 @@ class Worker:
                 raise SessionError("session_failed", str(error)) from error
 
         loaded = await self._app.load(
-            model, dtype, devices, tokenizer, open_session, payload.onStage, render
+            defined.model,
+            defined.dtype,
+            devices,
+            defined.tokenizer,
+            open_session,
+            payload.onStage,
+            defined.render,
         )
         if loaded.device == devices[-1]:
             files.clear()  # there is no other device to open them on
@@ -244,6 +266,7 @@ class Worker:
 
     async def _answer(self, kind: str, request: int, payload: Any) -> Any:
         methods: dict[str, Callable[[int, Any], Awaitable[Any]]] = {
+            "define": self.define,
             "load": self.load,
             "run": self.run,
             "generate": self.generate,

@@ -1,6 +1,6 @@
 // What the page and the worker say to each other. Every message is an envelope {v, id, type, …}.
 //
-//   page ─► worker   init, load, run, generate, unload: each answered by any number of `progress` and
+//   page ─► worker   init, define, load, run, generate, unload: each answered by any number of `progress` and
 //                    `token`, then exactly one `result` or `error` with the same id. cancel names
 //                    another request's id and has no answer of its own.
 //   worker ─► page   unasked: `ready` once it listens, `fatal` when it cannot go on.
@@ -21,8 +21,9 @@ export const VERSION = 1;
  * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
  * @typedef {Record<string, Record<string, Uint8Array>>} Contents  by device and role; devices share what is
  *   alike
- * @typedef {{model: string, dtype: string, devices: string[], files: Contents}} LoadPayload
- *   `model` is the catalog entry as JSON.
+ * @typedef {{model: string, dtype: string, tokenizer: Uint8Array}} DefinePayload  what a load is of, before its
+ *   weights are here; `model` is the catalog entry as JSON
+ * @typedef {{devices: string[], files: Contents}} LoadPayload
  *
  * @typedef {object} PreparePayload  what site/worker/files_worker.js is asked for
  * @property {Record<string, Record<string, import('./catalog_types.js').File[]>>} files shards in order, by
@@ -78,6 +79,7 @@ export const VERSION = 1;
  *
  * @typedef {(
  *   | {type: 'init', payload: InitPayload}
+ *   | {type: 'define', payload: DefinePayload}
  *   | {type: 'load', payload: LoadPayload}
  *   | {type: 'run', payload: RunPayload}
  *   | {type: 'generate', payload: GeneratePayload}

@@ -31,12 +31,7 @@ export async function start(id, options) {
     );
   }
   const begun = performance.now();
-  const entry = await findModel(id, catalogUrl, signal);
-  const dtype = options.dtype ?? entry.default_dtype;
-  const choice = await chooseDevice(device, entry, dtype);
-  if (signal?.aborted) throw aborted();
-  const { build, threads, devices } = choice;
-  const files = Object.fromEntries(devices.map((name) => [name, filesByRole(entry, name, dtype)]));
+  // Their scripts come while the catalog does.
   const client = new WorkerClient();
   const preparer = new WorkerClient(FILES_WORKER_URL);
   const giveUp = () => {
@@ -45,6 +40,14 @@ export async function start(id, options) {
   };
   signal?.addEventListener('abort', giveUp);
   try {
+    const entry = await findModel(id, catalogUrl, signal);
+    const dtype = options.dtype ?? entry.default_dtype;
+    const choice = await chooseDevice(device, entry, dtype);
+    if (signal?.aborted) throw aborted();
+    const { build, threads, devices } = choice;
+    const files = Object.fromEntries(
+      devices.map((name) => [name, filesByRole(entry, name, dtype)]),
+    );
     /** @type {import('./protocol.js').PreparePayload} */
     const wanted = {
       files,
@@ -52,19 +55,31 @@ export async function start(id, options) {
       keep: options.keep ?? true,
       patience: options.patience ?? {},
     };
-    const [init, prepared] = await Promise.all([
-      /** @type {Promise<{seconds: Record<string, number>}>} */ (
-        client.request('init', { build, threads }, { onProgress })
-      ),
-      /** @type {Promise<Prepared>} */ (preparer.request('prepare', wanted, { onProgress })),
+    /** @param {(role: string) => boolean} has @returns {Promise<Prepared>} */
+    const prepare = (has) =>
+      preparer.request('prepare', { ...wanted, files: ofRoles(files, has) }, { onProgress });
+    /** @type {Promise<{seconds: Record<string, number>}>} */
+    const started = client.request('init', { build, threads }, { onProgress });
+    // Python reads the entry, and the tokenizer is opened, while weights arrive.
+    const define = async () => {
+      const [{ contents, ...told }] = await Promise.all([prepare(isTokenizer), started]);
+      const { tokenizer } = Object.values(contents)[0] ?? {};
+      await client.request('define', { model: JSON.stringify(entry), dtype, tokenizer });
+      return told;
+    };
+    const [init, words, weights] = await Promise.all([
+      started,
+      define(),
+      prepare((role) => !isTokenizer(role)),
     ]);
     preparer.kill(aborted()); // and what it holds of the files goes with it
     /** @type {LoadResult} */
     const result = await client.request(
       'load',
-      { model: JSON.stringify(entry), dtype, devices, files: prepared.contents },
-      { onProgress, transfer: transferable(prepared.contents) },
+      { devices, files: weights.contents },
+      { onProgress, transfer: transferable(weights.contents) },
     );
+    const prepared = together(words, weights);
     const stats = measure(entry, dtype, choice, prepared, result);
     const ends = stats.files
       .filter(({ role }) => role in (files[devices[0] ?? ''] ?? {}))
@@ -86,6 +101,39 @@ export async function start(id, options) {
   }
 }
 
+/** @param {string} role */
+function isTokenizer(role) {
+  return role === 'tokenizer';
+}
+
+/**
+ * @template T
+ * @param {Record<string, Record<string, T>>} files by device and role
+ * @param {(role: string) => boolean} has
+ * @returns {Record<string, Record<string, T>>}
+ */
+function ofRoles(files, has) {
+  const kept = (/** @type {Record<string, T>} */ roles) =>
+    Object.fromEntries(Object.entries(roles).filter(([role]) => has(role)));
+  return Object.fromEntries(Object.entries(files).map(([device, roles]) => [device, kept(roles)]));
+}
+
+/**
+ * @param {Omit<Prepared, 'contents'>} words the tokenizer, which is little
+ * @param {Omit<Prepared, 'contents'>} weights
+ * @returns {Omit<Prepared, 'contents'>} one worker's work
+ */
+function together(words, weights) {
+  const sets = [words.fetched, weights.fetched]; // each of all until then
+  return {
+    files: [...words.files, ...weights.files],
+    store: words.store.kind === 'memory' ? words.store : weights.store,
+    seconds: add(words.seconds, weights.seconds),
+    held: weights.held,
+    fetched: sets.toSorted((left, right) => left.length - right.length)[1] ?? [],
+  };
+}
+
 /** @param {Record<string, number>} left @param {Record<string, number>} right */
 function add(left, right) {
   const sum = { ...left };
@@ -97,7 +145,7 @@ function add(left, right) {
  * @param {Entry} entry
  * @param {string} dtype
  * @param {DeviceChoice} choice
- * @param {Prepared} prepared
+ * @param {Omit<Prepared, 'contents'>} prepared
  * @param {LoadResult} result
  * @returns {Stats}
  */

@@ -39,7 +39,7 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
+   * @param {'init' | 'define' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does

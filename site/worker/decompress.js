@@ -9,7 +9,7 @@ import { PesoLeveError } from '../js/errors.js';
 let decoder = null;
 
 /** @returns {Promise<import('zstddec/stream').ZSTDDecoder>} @throws {PesoLeveError} runtime_failed */
-function zstd() {
+export function zstd() {
   decoder ??= (async () => {
     const { ZSTDDecoder } = await import('../vendor/zstd/zstddec.js');
     const opened = new ZSTDDecoder();

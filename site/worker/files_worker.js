@@ -5,8 +5,9 @@
 import { transferable } from '../js/contents.js';
 import { asPesoLeveError } from '../js/errors.js';
 import { VERSION } from '../js/protocol.js';
-import { Decompression } from './decompress.js';
+import { Decompression, zstd } from './decompress.js';
 import { download } from './download.js';
+import { startHash } from './hash.js';
 import { HeldBytes } from './memory.js';
 import { fetchedFiles } from './resource_progress.js';
 import { memoryStore, openStore, readOnly } from './store.js';
@@ -38,7 +39,7 @@ async function prepare({ files, baseUrl, keep, patience }, report) {
         .map(named),
     ).values(),
   ];
-  const { store, reason } = await storeFor(rows, keep);
+  const [{ store, reason }] = await Promise.all([storeFor(rows, keep), startHash(), zstd()]);
   const seconds = { decode: 0 };
   /** @type {ModelFile[]} */
   const arrived = [];
