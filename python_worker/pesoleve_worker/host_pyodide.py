@@ -82,6 +82,7 @@ class PyodideSession:
         self._session = js_session
         self._host = js_host
         self.input_names: list[str] = list(js_session.inputNames)
+        self._output_names: list[str] = list(js_session.outputNames)
 
     def int64_tensor(self, rows: Sequence[Sequence[int]]) -> PyodideTensor:
         flat = [value for row in rows for value in row]
@@ -97,8 +98,9 @@ class PyodideSession:
             outputs = await Promised(self._session.run(js_feeds))
         except JsException as error:
             raise SessionError("run_failed", str(error)) from error
-        entries = Object.entries(outputs)
-        return {str(name): PyodideTensor(tensor, self._host) for name, tensor in entries}
+        return {
+            name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names
+        }
 
     async def release(self) -> None:
         await Promised(self._session.release())
