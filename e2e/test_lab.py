@@ -73,6 +73,10 @@ def test_a_model_answers_in_the_page_as_in_cpython(
         assert told["score"] == max(scores)
     wire = sum(file.bytes for file in models[name].wire_files("wasm", dtype))
     assert answer["stats"]["bytes"]["model"] == wire
+    # Threads of a small model would wait longer for each other than they compute.
+    cores = visit.page.evaluate("navigator.hardwareConcurrency")
+    small = name == "sentiment-student-1m"
+    assert answer["stats"]["threads"] == (1 if small else min(cores, 8))
     visit.expect_clean(isolated_site)
 
 

@@ -125,7 +125,7 @@ function predictSpeed({ model, rates, surrogate }, device, sizes) {
  * @returns {Basis['rates']}
  */
 function ofThreads(rates, threads) {
-  if (rates === null || rates.threads === threads) return rates;
+  if (rates === null || rates.threads <= threads) return rates;
   const share = threads / rates.threads;
   const { compute, float32, int8 } = rates;
   return { compute: share * compute, float32: share * float32, int8: share * int8, threads };
