@@ -75,7 +75,7 @@ def test_a_model_answers_in_the_page_as_in_cpython(
     assert answer["stats"]["bytes"]["model"] == wire
     # Threads of a small model would wait longer for each other than they compute.
     cores = visit.page.evaluate("navigator.hardwareConcurrency")
-    small = name == "sentiment-student-1m"
+    small = name in ("sentiment-student-1m", "sentiment-2mb")
     assert answer["stats"]["threads"] == (1 if small else min(cores, 8))
     visit.expect_clean(isolated_site)
 

@@ -27,7 +27,7 @@ const LITTLE_MEMORY = 4;
  * Multiplications a token below which one thread is the fastest: several wait longer for each other, at every
  * node of the graph, than they compute (`python -m e2e.bench.lab`).
  */
-const WORTH_THREADS = 2_000_000;
+const WORTH_THREADS = 4_000_000;
 
 /** WASM threads need shared memory, which the browser gives only to an isolated page. */
 export function threadCount() {
