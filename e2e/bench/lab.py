@@ -98,9 +98,9 @@ def report(rows: list[Row], compared: dict[str, Any]) -> str:
     lines = [
         f"# The reduction lab: {datetime.now(UTC):%Y-%m-%d}",
         "",
-        f"`python -m e2e.bench.lab`: WASM, as many threads as the page would take of 2 (one for the "
-        f"smallest), {SENTENCES} sentences one at a time, {ROUNDS} rounds; medians and quartiles. Accuracy "
-        "in per cent with 95 % bootstrap intervals.",
+        "`python -m e2e.bench.lab`: WASM, as many threads as the page would take of 2 (one for the "
+        f"smallest), {SENTENCES} sentences one at a time, {ROUNDS} rounds; medians and quartiles. "
+        "Accuracy in per cent with 95 % bootstrap intervals.",
         "",
         "| model | dtype | MB on the wire | films | products | ms a sentence | times as fast |",
         "|---|---|---:|---:|---:|---:|---:|",
