@@ -98,9 +98,7 @@ class PyodideSession:
             outputs = await Promised(self._session.run(js_feeds))
         except JsException as error:
             raise SessionError("run_failed", str(error)) from error
-        return {
-            name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names
-        }
+        return {name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names}
 
     async def release(self) -> None:
         await Promised(self._session.release())
