@@ -6,6 +6,7 @@ const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
  * @typedef {{ok?: unknown, error?: import('../js/protocol.js').ErrorReport}} Answer
  * @typedef {object} Python
  * @property {number} startSeconds
+ * @property {number} afterBytesSeconds of those, the ones since its last byte was here
  * @property {() => number} heapBytes
  * @property {(host: object) => void} attach give Python its host; once, before any call
  * @property {(kind: string, id: number, payload: object | null, told: Record<string, Function>) => Promise<Answer>} call
@@ -34,6 +35,7 @@ export async function bootPython() {
   let worker = null;
   return {
     startSeconds: (performance.now() - begun) / 1000,
+    afterBytesSeconds: (performance.now() - lastByte()) / 1000,
     heapBytes: () => /** @type {any} */ (pyodide)._module.HEAPU8.length,
     attach(host) {
       worker = module.create(host);
@@ -47,6 +49,15 @@ export async function bootPython() {
     },
     calculate: (text) => pyodide.pyimport('pesoleve_worker.calculator').weigh(text),
   };
+}
+
+/** When the last of Python's files was here, in milliseconds on this worker's clock. */
+function lastByte() {
+  const entries = /** @type {PerformanceResourceTiming[]} */ (
+    performance.getEntriesByType('resource')
+  );
+  const own = entries.filter(({ name }) => name.startsWith(VENDORED));
+  return Math.max(0, ...own.map(({ responseEnd }) => responseEnd));
 }
 
 /**

@@ -43,7 +43,11 @@ async function init({ id, payload }) {
     ]);
     python.attach(host);
     booted = { host, python };
-    const seconds = { runtime: host.startSeconds, python: python.startSeconds };
+    const seconds = {
+      runtime: host.startSeconds,
+      python: python.startSeconds,
+      python_after_bytes: python.afterBytesSeconds,
+    };
     post({ v: VERSION, id, type: 'result', value: { seconds } });
   } finally {
     stop();
