@@ -61,7 +61,7 @@ function lastByte() {
 }
 
 /**
- * Take Python's work from promise to promise (`Work`, python_worker/pesoleve_worker/host_pyodide.py).
+ * Take Python's work from promise to promise (`Work`, python_worker/pesoleve_worker/work.py).
  *
  * @param {any} work
  * @returns {Promise<Answer>}
