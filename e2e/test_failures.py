@@ -150,14 +150,19 @@ def test_bad_inputs_are_refused_and_the_model_goes_on(visit: Visit, isolated_sit
            stopped.abort();
            const cancelled = await run.then(() => 'finished', (error) => error.code);
            const after = await model.run(['still here']);
+           const alike = (left, right) => Math.max(...left.map((x, i) => Math.abs(x - right[i])));
+           const asked = ['still here', 'somewhere else', 'still here'];
+           const together = await Promise.all(asked.map((text) => model.run([text])));
+           const apart = together.map(({ vectors: [found] }) => alike(found, after.vectors[0]));
            await model.dispose();
            const disposed = await model.run(['gone']).then(() => 'ran', (error) => error.code);
-           return { codes, norms, cancelled, after: after.vectors.length, disposed };"""
+           return { codes, norms, cancelled, after: after.vectors.length, apart, disposed };"""
     )
     assert answer["codes"] == ["input_invalid"] * 7
     assert answer["norms"] == pytest.approx([1.0] * 5, abs=1e-4)
     assert answer["cancelled"] == "aborted"
     assert answer["after"] == 1
+    assert [distance < 1e-5 for distance in answer["apart"]] == [True, False, True]  # each its own
     assert answer["disposed"] == "not_loaded"
     visit.expect_clean(isolated_site)
 
