@@ -64,6 +64,7 @@ def test_the_answer_is_the_same(
     assert all(fault.met for fault in server.plan)
 
 
+@pytest.mark.fresh
 def test_a_host_without_isolation_headers(
     visit: Visit, faulty: tuple[str, FaultyServer], server: FaultyServer, unfaulted: Any
 ) -> None:

@@ -24,6 +24,7 @@ def limit(page: Page, site: str, bytes_: int | None) -> None:
     cdp.send("Storage.overrideQuotaForOrigin", {"origin": site.rstrip("/"), **quota})
 
 
+@pytest.mark.fresh
 def test_a_full_disk_on_the_way(
     visit: Visit, faulty: tuple[str, FaultyServer], sharded: ShardedModel
 ) -> None:

@@ -217,6 +217,7 @@ def test_every_row_of_a_cold_visit(visit: Visit, site: Site, model: Model) -> No
     visit.expect_clean(site.address)
 
 
+@pytest.mark.fresh
 def test_every_row_of_a_second_visit(visit: Visit, site: Site, model: Model) -> None:
     load(visit, site.address)
     cold = rows(visit.page)

@@ -7,12 +7,13 @@ import json
 import pytest
 from playwright.sync_api import Frame, expect
 
+from pesoleve.site_files import RUNTIMES
+
 from .server import serve_site
 from .site_copy import SiteCopy
 from .visitor import READY, OfflineVisit, Visitor
 
 WORKER = "service_worker.js"
-RUNTIMES = ("vendor/pyodide/", "vendor/onnxruntime/", "vendor/tokenizers/", "vendor/zstd/")
 
 TWICE = {"", "vendor/site_files.js", WORKER}
 """What a browser asks for anew to look for an update, and the page, as a navigation is cached apart."""
@@ -65,8 +66,9 @@ def test_a_service_worker_that_comes_late_keeps_what_was_used_before_it(
         copy.answered.clear()
         copy.held.remove(WORKER)
         first.expect_kept()
-        used = {p for p in copy.listed() if p.startswith(RUNTIMES) and "jspi" not in p}
-        used = {path for path in used if "asyncify" not in path and "webgpu" not in path}
+        used = {p for p in copy.listed() if p.startswith(RUNTIMES)}
+        others = ("jspi", "asyncify", "webgpu", "jinja")  # of a GPU, and of a chat
+        used = {path for path in used if not any(part in path for part in others)}
         first.expect_to_keep(used)
         assert copy.sent(*RUNTIMES) == 0  # the browser's own cache had them
         first.page.close()

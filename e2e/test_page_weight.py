@@ -9,6 +9,8 @@ from pesoleve_worker.catalog import Model
 
 from .visit import MINILM, Visit
 
+pytestmark = pytest.mark.fresh
+
 CLICKED = (
     "/vendor/pyodide/",
     "/vendor/onnxruntime/",

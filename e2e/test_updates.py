@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
+from pesoleve.site_files import RUNTIMES
+
 from .site_copy import SiteCopy
 from .visitor import Visitor
-
-RUNTIMES = (
-    "vendor/pyodide/",
-    "vendor/onnxruntime/",
-    "vendor/tokenizers/",
-    "vendor/zstd/",
-    "vendor/hash/",
-)
 
 
 def publish(copy: SiteCopy) -> None:

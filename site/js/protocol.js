@@ -90,6 +90,7 @@ export const VERSION = 1;
  * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
  *   | {type: 'token', id: number} & Piece
+ *   | {type: 'tokenizer', id: number, content: Uint8Array}
  *   | {type: 'result', id: number, value: unknown}
  *   | {type: 'error', id: number, error: ErrorReport}
  *   | {type: 'ready'}

@@ -55,31 +55,29 @@ export async function start(id, options) {
       keep: options.keep ?? true,
       patience: options.patience ?? {},
     };
-    /** @param {(role: string) => boolean} has @returns {Promise<Prepared>} */
-    const prepare = (has) =>
-      preparer.request('prepare', { ...wanted, files: ofRoles(files, has) }, { onProgress });
     /** @type {Promise<{seconds: Record<string, number>}>} */
     const started = client.request('init', { build, threads }, { onProgress });
+    /** @type {PromiseWithResolvers<Uint8Array>} */
+    const tokenizer = Promise.withResolvers();
+    /** @type {Promise<Prepared>} */
+    const preparing = preparer.request('prepare', wanted, {
+      onProgress,
+      onTokenizer: tokenizer.resolve,
+    });
     // Python reads the entry, and the tokenizer is opened, while weights arrive.
     const define = async () => {
-      const [{ contents, ...told }] = await Promise.all([prepare(isTokenizer), started]);
-      const { tokenizer } = Object.values(contents)[0] ?? {};
-      await client.request('define', { model: JSON.stringify(entry), dtype, tokenizer });
-      return told;
+      const [content] = await Promise.all([tokenizer.promise, started]);
+      const known = { model: JSON.stringify(entry), dtype, tokenizer: content };
+      await client.request('define', known);
     };
-    const [init, words, weights] = await Promise.all([
-      started,
-      define(),
-      prepare((role) => !isTokenizer(role)),
-    ]);
+    const [init, prepared] = await Promise.all([started, preparing, define()]);
     preparer.kill(aborted()); // and what it holds of the files goes with it
     /** @type {LoadResult} */
     const result = await client.request(
       'load',
-      { devices, files: weights.contents },
-      { onProgress, transfer: transferable(weights.contents) },
+      { devices, files: prepared.contents },
+      { onProgress, transfer: transferable(prepared.contents) },
     );
-    const prepared = together(words, weights);
     const stats = measure(entry, dtype, choice, prepared, result);
     const ends = stats.files
       .filter(({ role }) => role in (files[devices[0] ?? ''] ?? {}))
@@ -101,39 +99,6 @@ export async function start(id, options) {
   }
 }
 
-/** @param {string} role */
-function isTokenizer(role) {
-  return role === 'tokenizer';
-}
-
-/**
- * @template T
- * @param {Record<string, Record<string, T>>} files by device and role
- * @param {(role: string) => boolean} has
- * @returns {Record<string, Record<string, T>>}
- */
-function ofRoles(files, has) {
-  const kept = (/** @type {Record<string, T>} */ roles) =>
-    Object.fromEntries(Object.entries(roles).filter(([role]) => has(role)));
-  return Object.fromEntries(Object.entries(files).map(([device, roles]) => [device, kept(roles)]));
-}
-
-/**
- * @param {Omit<Prepared, 'contents'>} words the tokenizer, which is little
- * @param {Omit<Prepared, 'contents'>} weights
- * @returns {Omit<Prepared, 'contents'>} one worker's work
- */
-function together(words, weights) {
-  const sets = [words.fetched, weights.fetched]; // each of all until then
-  return {
-    files: [...words.files, ...weights.files],
-    store: words.store.kind === 'memory' ? words.store : weights.store,
-    seconds: add(words.seconds, weights.seconds),
-    held: weights.held,
-    fetched: sets.toSorted((left, right) => left.length - right.length)[1] ?? [],
-  };
-}
-
 /** @param {Record<string, number>} left @param {Record<string, number>} right */
 function add(left, right) {
   const sum = { ...left };
@@ -145,7 +110,7 @@ function add(left, right) {
  * @param {Entry} entry
  * @param {string} dtype
  * @param {DeviceChoice} choice
- * @param {Omit<Prepared, 'contents'>} prepared
+ * @param {Prepared} prepared
  * @param {LoadResult} result
  * @returns {Stats}
  */

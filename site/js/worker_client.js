@@ -16,6 +16,7 @@ const CANCEL_GRACE_MS = 5000;
  * @property {(error: PesoLeveError) => void} reject
  * @property {(progress: Progress) => void} onProgress
  * @property {(piece: import('./protocol.js').Piece) => void} onToken
+ * @property {(content: Uint8Array) => void} onTokenizer
  */
 
 export class WorkerClient {
@@ -42,14 +43,21 @@ export class WorkerClient {
    * @param {'init' | 'define' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
-   *   onToken?: (piece: import('./protocol.js').Piece) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
+   *   onToken?: (piece: import('./protocol.js').Piece) => void,
+   *   onTokenizer?: (content: Uint8Array) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
    *   not stop in time takes the worker with it
    * @returns {Promise<T>}
    */
   request(
     type,
     payload,
-    { onProgress = () => {}, onToken = () => {}, signal, transfer = [] } = {},
+    {
+      onProgress = () => {},
+      onToken = () => {},
+      onTokenizer = () => {},
+      signal,
+      transfer = [],
+    } = {},
   ) {
     if (this.dead) return Promise.reject(this.dead);
     if (signal?.aborted) return Promise.reject(aborted());
@@ -78,6 +86,7 @@ export class WorkerClient {
         },
         onProgress,
         onToken,
+        onTokenizer,
       });
       this.worker.postMessage({ v: VERSION, id, type, payload }, transfer);
     });
@@ -95,6 +104,7 @@ export class WorkerClient {
     if (request === undefined) return; // answered already: its worker outlived a cancel
     if (message.type === 'progress') request.onProgress(message.progress);
     else if (message.type === 'token') request.onToken(message);
+    else if (message.type === 'tokenizer') request.onTokenizer(message.content);
     else if (message.type === 'result') request.resolve(message.value);
     else {
       const { code, message: text, ...details } = message.error;

@@ -1,6 +1,7 @@
 // A model's files, from the network or the disk to what a session takes: fetched, verified and decompressed,
 // beside the worker that boots Python and the runtime.
-// Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress` and one `result` or `error`.
+// Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress`, one `tokenizer` as soon as it is
+// here, and one `result` or `error`.
 
 import { transferable } from '../js/contents.js';
 import { asPesoLeveError } from '../js/errors.js';
@@ -23,15 +24,19 @@ import { memoryStore, openStore, readOnly } from './store.js';
 const PARALLEL = 3;
 const REPORT_MS = 50;
 
+/** The role of what is handed over first: opening it takes a while. */
+const TOKENIZER = 'tokenizer';
+
 /** @type {import('../js/protocol.js').Patience} */
 const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
 
 /**
  * @param {PreparePayload} payload
  * @param {(progress: import('../js/protocol.js').Progress) => void} report
+ * @param {(content: Uint8Array) => void} onTokenizer
  * @returns {Promise<Prepared>}
  */
-async function prepare({ files, baseUrl, keep, patience }, report) {
+async function prepare({ files, baseUrl, keep, patience }, report, onTokenizer) {
   const rows = [
     ...new Map(
       Object.values(files)
@@ -46,21 +51,21 @@ async function prepare({ files, baseUrl, keep, patience }, report) {
   let notKept = false;
   const held = new HeldBytes();
   // A role's shards fill one buffer, each as soon as it is here, in whatever order they come.
-  /** @type {Map<string, {shards: File[], content: Uint8Array}>} */
+  /** @type {Map<string, {shards: File[], content: Uint8Array, left: number}>} */
   const roles = new Map();
   for (const shards of Object.values(files).flatMap((byRole) => Object.values(byRole))) {
     const key = shards.map(({ path }) => path).join();
     if (roles.has(key)) continue;
     const size = shards.reduce((sum, { decoded_bytes: bytes }) => sum + bytes, 0);
-    roles.set(key, { shards, content: new Uint8Array(size) });
+    roles.set(key, { shards, content: new Uint8Array(size), left: shards.length });
     held.add(size);
   }
-  const queue = [...roles.values()].flatMap(({ shards, content }) => {
+  const queue = [...roles.values()].flatMap((role) => {
     let at = 0;
-    return shards.map((file) => {
+    return role.shards.map((file) => {
       const start = at;
       at += file.decoded_bytes;
-      return { file, place: content.subarray(start, at) };
+      return { file, role, place: role.content.subarray(start, at) };
     });
   });
   // What is small first: a session wants its graph, and it is gone in a moment.
@@ -69,7 +74,7 @@ async function prepare({ files, baseUrl, keep, patience }, report) {
   );
   const work = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const { file, place } = next;
+      const { file, role: whole, place } = next;
       const url = new URL(file.path, baseUrl).href;
       const onBytes = throttled(file.bytes, (loaded) =>
         report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
@@ -88,10 +93,12 @@ async function prepare({ files, baseUrl, keep, patience }, report) {
       held.add(-file.bytes);
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
+      whole.left--;
+      if (role === TOKENIZER && whole.left === 0) onTokenizer(whole.content);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
-  const byRole = (/** @type {Record<string, File[]>} */ of) =>
+  const byRole = (/** @type {Record<string, File[]>} */ { [TOKENIZER]: _, ...of }) =>
     mapValues(of, (shards) => roles.get(shards.map(({ path }) => path).join())?.content);
   return {
     contents: /** @type {Prepared['contents']} */ (mapValues(files, byRole)),
@@ -158,7 +165,11 @@ self.addEventListener('message', async ({ data: { id, payload } }) => {
   const post = (/** @type {object} */ message, /** @type {Transferable[]} */ transfer = []) =>
     self.postMessage({ v: VERSION, id, ...message }, { transfer });
   try {
-    const value = await prepare(payload, (progress) => post({ type: 'progress', progress }));
+    const value = await prepare(
+      payload,
+      (progress) => post({ type: 'progress', progress }),
+      (content) => post({ type: 'tokenizer', content }, [content.buffer]),
+    );
     post({ type: 'result', value }, transferable(value.contents));
   } catch (error) {
     const { code, message, phase: where, retryable, stack = '' } = asPesoLeveError(error);
