@@ -4,6 +4,7 @@ measured."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ from .sources import resolve
 from .stages import Stage, Stages
 
 MEASURING = (native_host, pipeline_module, canary_module, embed, classification, snippets)
+CALIBRATION = 256
+"""Texts on which static scales are measured."""
 SAMPLE = 4
 """Every fourth text's accuracy is kept beside all texts', for a test to get it again."""
 OTHER_DOMAIN = {"movies": "products-test"}
@@ -89,7 +92,7 @@ def build_classifier(recipe: ClassifierRecipe, reducing: chain.Chain) -> Built:
     cuts: dict[str, list[Surrogate]] = {}
     for name, dtype in recipe.dtypes.items():
         if base is None:
-            written = _quantize(recipe, name, dtype, exported, stages)
+            written = _quantize(recipe, name, dtype, exported, reduced, stages)
             packed = encoder_files.pack_dtype(
                 recipe.id, name, written, layers, stages, f"{recipe.id}: {name}: compress and hash"
             )
@@ -134,12 +137,19 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _quantize(
-    recipe: ClassifierRecipe, name: str, dtype: ClassifierDtype, exported: Stage, stages: Stages
+    recipe: ClassifierRecipe,
+    name: str,
+    dtype: ClassifierDtype,
+    exported: Stage,
+    reduced: Stage,
+    stages: Stages,
 ) -> Stage:
     def work(output: Path) -> None:
         model = storage.load(exported.output)
-        if dtype.compute == "dynamic":
+        if dtype.compute != "float":
             model = integers.to_integers(model)
+            if dtype.compute == "static":
+                model = integers.make_static(model, _calibration(recipe, reduced))
         elif dtype.bits == 16:
             model = halve.halve_weights(model)
         elif dtype.bits != 32:
@@ -151,12 +161,21 @@ def _quantize(
         "quantize",
         f"{recipe.id}: {name}: write the weights in {dtype.bits} bits",
         work,
-        code=(quantize, halve, integers, storage),
+        code=(quantize, halve, integers, snippets, storage),
         depends_on={
             "exported": exported.key,
             "dtype": dtype.model_dump(exclude={"max_loss"}),
         },
     )
+
+
+def _calibration(recipe: ClassifierRecipe, reduced: Stage) -> Iterator[integers.Feeds]:
+    """Yield texts that the model was trained on, one at a time: padding would narrow no range."""
+    known = snippets.load_labelled(f"{recipe.dataset}-train").texts[:CALIBRATION]
+    texts = chain.read_candidate(reduced.output).tokenized(known)
+    for index in range(len(known)):
+        ids, mask = texts.batch([index])
+        yield {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
 
 
 def _measure(

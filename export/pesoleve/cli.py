@@ -86,6 +86,40 @@ def build(
 
 
 @app.command()
+def seeds(
+    recipe: Annotated[str, typer.Argument(help="A recipe of the lab that trains: a path or a name.")],
+    count: Annotated[int, typer.Option(min=2, help="Of seeds, the recipe's own among them.")] = 3,
+    keep: Annotated[Path | None, typer.Option(help="A directory to keep the figures in.")] = None,
+    json_: Json = False,
+) -> None:
+    """Train a recipe from several seeds, and say how far its accuracy varies."""
+    from .build import build_recipe, stage_count
+    from .errors import RecipeError
+    from .lab_recipe import ClassifierRecipe
+    from .reduce.seeds import record, train_seeds
+    from .stages import Stages
+
+    wanted = load_recipe(recipe)
+    if not isinstance(wanted, ClassifierRecipe):
+        raise RecipeError(f"{wanted.id} is no recipe of the lab: nothing in it is trained")
+    try:
+        with show.progress(errors, count * stage_count(wanted)) as (report, tell):
+            stages = Stages(default_cache(), report, tell)
+            reached = train_seeds(
+                wanted, count, lambda seeded, train: build_recipe(seeded, stages, train).model
+            )
+    except KeyboardInterrupt:
+        errors.print("Interrupted. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    if keep is not None:
+        record(keep, wanted.id, reached)
+    if json_:
+        _print_json(reached)
+    else:
+        show.seeds_table(Console(), wanted.id, reached)
+
+
+@app.command()
 def check(out: Models = SITE / "models", json_: Json = False) -> None:
     """Check that every built file is whole and every dtype answers its canary."""
     from .check import check as check_models

@@ -120,11 +120,12 @@ TECHNIQUES = {
 
 class ClassifierDtype(Strict):
     """How weights travel. ``compute`` is ``float`` where they are folded when the session opens;
-    ``dynamic`` multiplies 8-bit integers, with the scales of activations measured at each run."""
+    ``dynamic`` multiplies 8-bit integers, with the scales of activations measured at each run;
+    ``static`` does with those that it measured on training texts when it was built."""
 
     bits: Bits
     block_size: Literal[16, 32, 64, 128] = 32
-    compute: Literal["float", "dynamic"] = "float"
+    compute: Literal["float", "dynamic", "static"] = "float"
     max_loss: float = Field(default=0.01, ge=0)
     """``build`` refuses the dtype when accuracy falls further than this below the unreduced dtype's."""
 

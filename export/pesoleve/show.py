@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from statistics import mean, stdev
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -42,6 +43,19 @@ def progress(console: Console, total: int) -> Iterator[tuple[Report, Tell]]:
 
         yield report, lambda said: bar.update(task, description=said)
         bar.update(task, completed=total, description="done")
+
+
+def seeds_table(console: Console, recipe_id: str, reached: Mapping[int, float]) -> None:
+    """Print what each seed reached, and how far they are from each other."""
+    table = Table(title=f"{recipe_id}, trained from {len(reached)} seeds", title_justify="left")
+    table.add_column("seed", justify="right")
+    table.add_column("accuracy", justify="right")
+    for seed, accuracy in reached.items():
+        table.add_row(str(seed), f"{accuracy:.4f}")
+    values = list(reached.values())
+    table.add_section()
+    table.add_row("mean", f"{mean(values):.4f} ± {stdev(values):.4f}")
+    console.print(table)
 
 
 def model_table(console: Console, model: Model) -> None:

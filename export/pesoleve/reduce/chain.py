@@ -135,7 +135,8 @@ class Chain:
         for step in recipe.reduce:
             quality = lineage[-1].quality_after if lineage else 1 / len(candidate.model.shape.labels)
             size = lineage[-1].bytes_after if lineage else _fp32_bytes(candidate)
-            checkpoint = self.stages.root / f"{recipe.id}.checkpoint"
+            seed = step.seed if isinstance(step, Training) else 0
+            checkpoint = self.stages.root / f"{recipe.id}-{seed}.checkpoint"
             help_ = Help(
                 self._lessons, checkpoint, lambda said: self.stages.tell(f"{recipe.id}: {said}")
             )
