@@ -170,7 +170,14 @@ export class LabPanel extends PageElement {
             ? html` <small>${t('lab.shared', { own: megabytes(point.bytes - point.shared, 2) })}</small>`
             : nothing
         }</td>
-        <td>${percent(point.accuracy)} <small>${point.interval === null ? '' : range(point.interval)}</small></td>
+        <td>${percent(point.accuracy)} <small>${point.interval === null ? '' : range(point.interval)}</small>${
+          point.seeds.length > 0
+            ? html` <small>${t('lab.seeds', {
+                count: number(point.seeds.length),
+                range: range([Math.min(...point.seeds), Math.max(...point.seeds)]),
+              })}</small>`
+            : nothing
+        }</td>
         <td>${point.elsewhere === null ? '–' : percent(point.elsewhere)}</td>
         <td>${
           point.milliseconds === null

@@ -12,7 +12,7 @@ import { fileAt } from './catalog.js';
  * @property {{name: string, accuracy: number, interval: [number, number]}[]} baselines
  * @property {{name: string, accuracy: number, interval: [number, number], n: number, bytes: number}} general
  *   a large general model, asked in words
- * @property {{interval: [number, number], seeds: Record<string, number[]>}} [headline]
+ * @property {Record<string, number[]>} [seeds] the accuracy that each of several trainings of a default dtype reached
  *
  * @typedef {object} Point
  * @property {string} id
@@ -24,6 +24,7 @@ import { fileAt } from './catalog.js';
  * @property {readonly number[] | null} interval
  * @property {number | null} elsewhere accuracy on products, which nothing was trained on
  * @property {number | null} milliseconds
+ * @property {readonly number[]} seeds accuracies, where it was trained from several seeds
  * @property {LineageStep[]} chain what led to it
  */
 
@@ -69,6 +70,7 @@ function point(model, dtype, figures) {
     interval: test?.interval ?? null,
     elsewhere: other?.value ?? null,
     milliseconds: figures?.milliseconds[model.id]?.[dtype] ?? null,
+    seeds: (dtype === model.default_dtype && figures?.seeds?.[model.id]) || [],
     chain: model.lineage.filter((step) => step.dtype === 'fp32' || step.dtype === dtype),
   };
 }

@@ -11,6 +11,9 @@ follow each block's range leaves less error, and there is almost nothing to stor
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,40 +24,60 @@ PANEL = 64
 """Columns whose errors are gathered before the rest of the matrix is touched."""
 
 RIDGE = 0.05
-"""Part of the mean diagonal that keeps ``follow_source`` from fitting the calibration text alone."""
+"""Part of the mean diagonal that keeps ``towards_source`` from fitting the calibration text alone."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is known of a layer's inputs x: in which ``order`` its columns are rounded, and ``upper``,
+    the ``inverse_factor`` of E[x xᵀ] in that order. Layers that read the same share it."""
+
+    order: npt.NDArray[np.intp]
+    upper: Float
+
+    @classmethod
+    def of(
+        cls, hessian: npt.NDArray[np.floating], damping: float = 0.01, act_order: bool = False
+    ) -> Self:
+        """Args:
+        hessian: XᵀX, (K, K), to any scale.
+        damping: part of the mean diagonal that is added to the diagonal.
+        act_order: round the columns with the largest inputs first; blocks' scales are then searched
+            before any error is fed back.
+        """
+        columns = len(hessian)
+        order = np.argsort(-np.diag(hessian), kind="stable") if act_order else np.arange(columns)
+        return cls(order, inverse_factor(hessian[np.ix_(order, order)], damping))
+
+    @property
+    def act_order(self) -> bool:
+        return bool(np.any(np.diff(self.order) != 1))
 
 
 def quantize_gptq(
     weight: Float,
-    hessian: npt.NDArray[np.floating],
+    inputs: Inputs,
     bits: int,
     block: int,
     *,
     symmetric: bool = True,
     step: npt.NDArray[np.floating] | None = None,
-    damping: float = 0.01,
-    act_order: bool = False,
 ) -> BlockTensor:
     """Quantize ``weight`` (N, K) to 2 ** ``bits`` levels in blocks of ``block`` along K.
 
     Args:
-        hessian: XᵀX of the layer's inputs, (K, K), to any scale.
         step: float, (N, K / block) or what broadcasts to it: the scales; None to search for them.
-        damping: part of the mean diagonal that is added to the diagonal.
-        act_order: round the columns with the largest inputs first; blocks' scales are then searched
-            before any error is fed back.
 
     Raises:
         ValueError: when a shape, ``bits``, or ``step`` with a minimum cannot be.
     """
     blocks = in_blocks(weight, bits, block)
     rows, columns = weight.shape
-    if hessian.shape != (columns, columns):
-        raise ValueError(f"a Hessian {hessian.shape} is not for {columns} inputs")
+    order, upper, act_order = inputs.order, inputs.upper, inputs.act_order
+    if len(order) != columns:
+        raise ValueError(f"a Hessian {upper.shape} is not for {columns} inputs")
     if step is not None and not symmetric:
         raise ValueError("given steps are for symmetric blocks")
-    order = np.argsort(-np.diag(hessian), kind="stable") if act_order else np.arange(columns)
-    upper = inverse_factor(hessian[np.ix_(order, order)], damping)
     scale = np.zeros(blocks.shape[:2], np.float16)
     minimum = None if symmetric else np.zeros_like(scale)
     if step is not None:
@@ -99,22 +122,19 @@ def inverse_factor(hessian: npt.NDArray[np.floating], damping: float) -> Float:
     return np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float32)
 
 
-def follow_source(
-    weight: Float,
-    hessian: npt.NDArray[np.floating],
-    drift: npt.NDArray[np.floating],
-    strength: float,
-) -> Float:
-    """Return the weights that give from inputs x what ``weight`` (N, K) gives from the source's x'.
+def towards_source(
+    hessian: npt.NDArray[np.floating], drift: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Return D (K, K), with which W + W D gives from inputs x what W gives from the source's x', by
+    (regularized) least squares.
 
     Args:
         hessian: E[x xᵀ], (K, K).
         drift: E[(x' - x) xᵀ], (K, K).
-        strength: 1 for (regularized) least squares, 0 for ``weight`` as it is.
     """
     ridge = RIDGE * np.diag(hessian).mean() * np.eye(len(hessian))
-    change = np.linalg.solve(hessian + ridge, drift.T).T
-    return (weight + strength * (weight @ change)).astype(np.float32)
+    change: npt.NDArray[np.float64] = np.linalg.solve(hessian + ridge, drift.T).T
+    return change
 
 
 def output_error(weight: Float, other: Float, hessian: npt.NDArray[np.floating]) -> float:

@@ -22,7 +22,7 @@ import torch
 
 from ..blocks import BlockTensor, Float
 from .fisher import output_fisher
-from .gptq import follow_source, quantize_gptq
+from .gptq import Inputs, quantize_gptq, towards_source
 from .scales import round_mantissa, round_scales
 from .steps import Double, predicted_loss, rank_factors, relative_step, rms_steps
 
@@ -108,7 +108,7 @@ def quantize_head(weight: Float, hessian: Double, settings: Settings) -> BlockTe
     spread = np.sqrt(np.square(weight).mean(axis=1, keepdims=True))
     factors = rank_factors(len(weight), settings.embedding_exponent)
     steps = round_mantissa(spread * factors * np.float32(settings.embedding_step), 3)
-    return quantize_gptq(weight, both, 8, columns, step=steps, act_order=True, damping=0.001)
+    return quantize_gptq(weight, Inputs.of(both, 0.001, act_order=True), 8, columns, step=steps)
 
 
 class _Pass:
@@ -173,32 +173,32 @@ class _Pass:
         now = inputs.reshape(-1, inputs.shape[-1])
         hessian = _second_moment(now)
         drift = _second_moment(self.inputs.pop(0).reshape(now.shape) - now, now)
+        known = Inputs.of(hessian, self.settings.damping, act_order=True)
+        change = towards_source(hessian, drift)
         full = [f"{parent}.{name}" for name in names]
         with ThreadPoolExecutor() as pool:  # numpy lets go of Python's lock in its longer loops
-            tensors = pool.map(lambda name: self._quantize(name, hessian, drift), full)
+            tensors = pool.map(lambda name: self._quantize(name, known, change), full)
             for name, tensor in zip(names, tensors, strict=True):
                 self.done[f"{parent}.{name}"] = tensor
                 _put(getattr(module, name), tensor)
 
-    def _quantize(self, name: str, hessian: Double, drift: Double) -> BlockTensor:
+    def _quantize(self, name: str, inputs: Inputs, change: Double) -> BlockTensor:
         settings = self.settings
         weight = self.source[name].dequantize()
         unit = rms_steps(weight, settings.block_size)
-        loss = predicted_loss(unit, hessian, self.fisher[name], damping=settings.damping)
+        loss = predicted_loss(unit, inputs, self.fisher[name])
         relative = relative_step(loss, weight.size, settings.linear_loss / self.weights)
         if relative < settings.keep_below:
             bits = settings.kept_mantissa_bits
             return self.source[name] if bits >= 10 else round_scales(self.source[name], bits)
         relative = min(relative, settings.widest_step)
-        weight = follow_source(weight, hessian, drift, settings.correction)
+        weight = (weight + settings.correction * (weight @ change)).astype(np.float32)
         return quantize_gptq(
             weight,
-            hessian,
+            inputs,
             4 if relative >= NARROWEST_PLANE else 8,
             settings.block_size,
             step=rms_steps(weight, settings.block_size, relative),
-            act_order=True,
-            damping=settings.damping,
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..blocks import Float
-from .gptq import inverse_factor
+from .gptq import Inputs
 from .scales import round_mantissa
 
 Double = npt.NDArray[np.float64]
@@ -49,20 +49,14 @@ def rank_factors(rows: int, exponent: float, offset: float = 200.0) -> Float:
     return factors
 
 
-def predicted_loss(
-    steps: Float, hessian: Double, fisher: Double, *, damping: float = 0.01, act_order: bool = True
-) -> float:
+def predicted_loss(steps: Float, inputs: Inputs, fisher: Double) -> float:
     """Return the loss that GPTQ leaves with ``steps`` (N, K / block), before it is run.
 
     Args:
-        hessian: E[x xᵀ], (K, K).
         fisher: E[g²] for each output, (N,).
     """
-    columns = len(hessian)
-    order = np.argsort(-np.diag(hessian), kind="stable") if act_order else np.arange(columns)
-    upper = inverse_factor(hessian[np.ix_(order, order)], damping)
-    remaining = np.empty(columns)
-    remaining[order] = 1 / np.square(np.diag(upper).astype(np.float64))
+    remaining = np.empty(len(inputs.order))
+    remaining[inputs.order] = 1 / np.square(np.diag(inputs.upper).astype(np.float64))
     by_block = remaining.reshape(steps.shape[1], -1).sum(axis=1)
     # A rounding error is uniform over the step: its mean square is a twelfth of the step's.
     return float((np.square(steps.astype(np.float64)) @ by_block) @ fisher / 24)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from pesoleve.blocks import BlockTensor, Float
-from pesoleve.quantizers.gptq import follow_source, inverse_factor, output_error, quantize_gptq
+from pesoleve.blocks import BlockTensor
+from pesoleve.quantizers.gptq import (
+    Inputs,
+    inverse_factor,
+    output_error,
+    quantize_gptq,
+    towards_source,
+)
 from pesoleve.quantizers.rtn import from_scales, quantize_rtn
 from pesoleve.quantizers.steps import rms_steps
 
@@ -23,9 +30,8 @@ def loss(tensor: BlockTensor) -> float:
 def test_outputs_are_nearer_than_with_rtn(
     bits: int, block: int, symmetric: bool, act_order: bool
 ) -> None:
-    ours = quantize_gptq(
-        weights(), correlated_hessian(), bits, block, symmetric=symmetric, act_order=act_order
-    )
+    inputs = Inputs.of(correlated_hessian(), act_order=act_order)
+    ours = quantize_gptq(weights(), inputs, bits, block, symmetric=symmetric)
     plain = quantize_rtn(weights(), bits, block, symmetric=symmetric)
     assert loss(ours) < 0.8 * loss(plain)
     assert (ours.block, ours.zero, ours.bits) == (plain.block, plain.zero, plain.bits)
@@ -35,21 +41,22 @@ def test_outputs_are_nearer_than_with_rtn(
 @pytest.mark.parametrize("act_order", [False, True])
 def test_given_steps_are_kept_and_help_too(act_order: bool) -> None:
     steps = rms_steps(weights(), 64, 0.6)
-    ours = quantize_gptq(weights(), correlated_hessian(), 4, 64, step=steps, act_order=act_order)
+    inputs = Inputs.of(correlated_hessian(), act_order=act_order)
+    ours = quantize_gptq(weights(), inputs, 4, 64, step=steps)
     assert np.array_equal(ours.scale, steps.astype(np.float16))
     assert loss(ours) < 0.6 * loss(from_scales(weights(), steps.astype(np.float16), None, 4))
 
 
 def test_uncorrelated_inputs_leave_plain_rounding() -> None:
-    ours = quantize_gptq(weights(), np.eye(128), 4, 32)
+    ours = quantize_gptq(weights(), Inputs.of(np.eye(128)), 4, 32)
     assert np.array_equal(ours.q, quantize_rtn(weights(), 4, 32, symmetric=True).q)
 
 
 def test_an_input_that_is_always_zero_does_no_harm() -> None:
     hessian = correlated_hessian()
     hessian[5] = hessian[:, 5] = 0
-    assert np.isfinite(quantize_gptq(weights(), hessian, 3, 32).dequantize()).all()
-    assert np.isfinite(quantize_gptq(weights(), np.zeros((128, 128)), 3, 32).dequantize()).all()
+    for some in (hessian, np.zeros((128, 128))):
+        assert np.isfinite(quantize_gptq(weights(), Inputs.of(some), 3, 32).dequantize()).all()
 
 
 def test_the_factor_is_of_the_inverse() -> None:
@@ -65,18 +72,17 @@ def test_weights_follow_the_source_s_outputs() -> None:
     source = rng.normal(size=(4000, 128))
     now = source @ (np.eye(128) + 0.05 * rng.normal(size=(128, 128)) / 8)
     hessian, drift = now.T @ now / 4000, (source - now).T @ now / 4000
-    moved = follow_source(weights(), hessian, drift, 1.0)
+    change = weights() @ towards_source(hessian, drift)
 
-    def error(weight: Float) -> float:
+    def error(weight: npt.NDArray[np.floating]) -> float:
         return float(np.square(source @ weights().T - now @ weight.T).mean())
 
-    assert error(moved) < 0.1 * error(weights())
-    assert error(follow_source(weights(), hessian, drift, 0.5)) < 0.5 * error(weights())
-    assert np.array_equal(follow_source(weights(), hessian, drift, 0.0), weights())
+    assert error(weights() + change) < 0.1 * error(weights())
+    assert error(weights() + 0.5 * change) < 0.5 * error(weights())
 
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="not for 128 inputs"):
-        quantize_gptq(weights(), np.eye(64), 4, 32)
+        quantize_gptq(weights(), Inputs.of(np.eye(64)), 4, 32)
     with pytest.raises(ValueError, match="symmetric"):
-        quantize_gptq(weights(), np.eye(128), 4, 32, symmetric=False, step=np.ones((24, 4)))
+        quantize_gptq(weights(), Inputs.of(np.eye(128)), 4, 32, symmetric=False, step=np.ones((24, 4)))

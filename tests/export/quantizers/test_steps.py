@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pesoleve.quantizers.gptq import quantize_gptq
+from pesoleve.quantizers.gptq import Inputs, quantize_gptq
 from pesoleve.quantizers.steps import predicted_loss, rank_factors, relative_step, rms_steps
 
 from .matrices import correlated_hessian, weights
@@ -29,18 +29,19 @@ def test_an_empty_block_has_a_step() -> None:
 def test_the_loss_is_predicted() -> None:
     hessian = correlated_hessian()
     steps = rms_steps(weights(), 64, 0.4)
-    tensor = quantize_gptq(weights(), hessian, 8, 64, step=steps, act_order=True)
+    inputs = Inputs.of(hessian, act_order=True)
+    tensor = quantize_gptq(weights(), inputs, 8, 64, step=steps)
     change = weights() - tensor.dequantize()
     damped = hessian + 0.01 * np.diag(hessian).mean() * np.eye(len(hessian))  # as GPTQ sees it
     measured = float(((change @ damped) * change).sum(axis=1) @ FISHER / 2)
-    assert measured == pytest.approx(predicted_loss(steps, hessian, FISHER), rel=0.15)
+    assert measured == pytest.approx(predicted_loss(steps, inputs, FISHER), rel=0.15)
 
 
 def test_a_relative_step_gives_the_loss_asked_for() -> None:
-    hessian = correlated_hessian()
+    inputs = Inputs.of(correlated_hessian())
     base = rms_steps(weights(), 64, mantissa_bits=10)
-    relative = relative_step(predicted_loss(base, hessian, FISHER), base.size * 64, 1e-6)
-    loss = predicted_loss(base * np.float32(relative), hessian, FISHER)
+    relative = relative_step(predicted_loss(base, inputs, FISHER), base.size * 64, 1e-6)
+    loss = predicted_loss(base * np.float32(relative), inputs, FISHER)
     assert loss == pytest.approx(1e-6 * base.size * 64, rel=1e-4)
 
 
