@@ -21,6 +21,8 @@ NPM_INSTALL := npm install --no-save --ignore-scripts --no-progress --loglevel=e
 # What is in the virtual environment comes first, Node included where the system has none.
 export PATH := $(CURDIR)/$(RUN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# PyTorch takes ten seconds to compile; each process would, where this is set, as in many containers.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test unit e2e lint format types bench browser vendor models lock clean
 

@@ -34,7 +34,8 @@ JUDGE = """
     const plan = { model: 10e6, total: 20e6, stored: 0, ...given.plan };
     const rates = { compute: 12e9, float32: 20e9, int8: 16e9, threads: 2 };
     const network = { value: 1e6, low: 5e5, high: 2e6 };
-    const device = { choice, limits, rates, network, pairs: [], surrogate: null };
+    const gpu = { compute: 1e12, float32: 1e11, blocks: 5e10, dispatch: 1e-5, turn: 5e-4 };
+    const device = { choice, limits, rates, gpu, network, pairs: [], surrogate: null };
     return judge({ model, dtype: model.default_dtype, plan, ...device, ...given.basis });
   }));
 """
@@ -94,6 +95,25 @@ def test_the_device_is_measured_once(visit: Visit, isolated_site: str) -> None:
     assert not any("probe" in path and path.endswith(".wasm") for path in visit.bytes_by_path())
 
 
+def test_a_gpu_is_measured_too_and_once(visit: Visit, isolated_site: str) -> None:
+    """SwiftShader is one, if a slow one, which `auto` would not choose."""
+    visit.open_blank(isolated_site)
+    measure = """
+      const { probeGpu } = await import(new URL('../js/probe.js', location.href));
+      return await probeGpu(argument);
+    """
+    first = visit.run_module(measure, "SwiftShader")
+    assert all(first[rate] > 1e6 for rate in ("compute", "float32", "blocks"))
+    assert 0 <= first["dispatch"] < first["turn"] < 1
+    verdict = visit.run_module(WEIGH, {"id": CHAT, "device": "webgpu"})
+    assert (verdict["device"], verdict["basis"]) == ("webgpu", "probe")
+    speed = verdict["tokens_per_second"]
+    assert 0 < speed["low"] < speed["value"] < speed["high"]
+    visit.page.reload()
+    assert visit.run_module(measure, "SwiftShader") == first
+    visit.expect_clean(isolated_site)
+
+
 def test_a_device_made_too_small_gets_a_no_that_names_the_limit(
     visit: Visit, isolated_site: str
 ) -> None:
@@ -126,6 +146,7 @@ def test_what_each_limit_makes_of_it(
         ({"choice": gpu, "limits": {"gpu_buffer": largest - 1}}, "no", "gpu_buffer"),
         ({"choice": gpu, "limits": {"gpu_buffer": None}}, "no", "gpu_buffer"),
         ({"choice": gpu, "limits": {"gpu_buffer": largest}}, "yes", None),
+        ({"choice": both, "basis": {"gpu": None}}, "yes", "speed_unknown"),
         ({"choice": both, "limits": {"gpu_buffer": 1}}, "yes", None),
         ({"limits": {"device_memory": 2 * 2**30}}, "tight", "device_memory"),
         ({"limits": {"quota": MB}}, "tight", "quota"),
@@ -146,7 +167,7 @@ def test_what_each_limit_makes_of_it(
     assert memory == {
         "code": "wasm_memory", "limit": 890 * MB, "needed": sizes.memory_bytes - PYTHON_HEAP,
     }  # fmt: skip
-    assert found[8]["device"] == "wasm"  # the GPU cannot, so it is the next that is weighed
+    assert found[9]["device"] == "wasm"  # the GPU cannot, so it is the next that is weighed
 
 
 def test_a_smaller_layout_fits_where_the_fast_one_does_not(visit: Visit, isolated_site: str) -> None:

@@ -92,6 +92,7 @@ export async function judgeAnswer(answer, dtype) {
     plan,
     limits,
     rates,
+    gpu: null,
     network: networkRate(),
     pairs: [],
     surrogate: null,

@@ -29,8 +29,13 @@ const REFERENCE_COMPUTE = 5.5e9;
 const LOAD_BY_COMPUTE = 0.85;
 const LOAD_ALONE = 1.6;
 
+/** Kernels that a layer takes on a GPU, and those before and after all layers. */
+const KERNELS = { layer: 12, model: 8 };
+
 /** How far off a figure may be: its interval is from `value / times` to `value * times`. */
 const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
+/** Of a GPU's probe, which was judged on none but SwiftShader. */
+const WITHIN_GPU = { first_token: 3, tokens_per_second: 2.5 };
 const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
 
 /**
@@ -94,7 +99,7 @@ export function predict(basis, device, sizes) {
  * @param {Basis} basis @param {string} device @param {import('./catalog_types.js').Sizes} sizes
  * @returns {{first_token: Figure | null, tokens_per_second: Figure | null}}
  */
-function predictSpeed({ model, rates, surrogate }, device, sizes) {
+function predictSpeed({ model, rates, gpu, surrogate }, device, sizes) {
   if (surrogate !== null) {
     const { first, token } = surrogate;
     return {
@@ -102,16 +107,24 @@ function predictSpeed({ model, rates, surrogate }, device, sizes) {
       tokens_per_second: token === null ? null : about(1 / token, WITHIN_TIMED.tokens_per_second),
     };
   }
-  // A GPU is not probed: its surrogate is what tells.
-  if (rates === null || device === 'webgpu') return { first_token: null, tokens_per_second: null };
   const layout = model.devices[device]?.layout ?? 'file';
   const writes = model.task === 'text_generation';
   const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
-  const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
-  const rate = layout === 'int8' ? rates.int8 : rates.float32;
   // The head answers for the last token of a prompt alone.
   const head = writes ? model.shape.vocabulary * model.shape.hidden : 0;
   const work = tokens * (sizes.multiply_adds - head) + head;
+  if (device === 'webgpu') {
+    if (gpu === null) return { first_token: null, tokens_per_second: null };
+    const asking = gpu.turn + gpu.dispatch * (KERNELS.layer * model.shape.layers + KERNELS.model);
+    const token = asking + sizes.read_bytes / (layout === 'blocks' ? gpu.blocks : gpu.float32);
+    return {
+      first_token: about(token + work / gpu.compute, WITHIN_GPU.first_token),
+      tokens_per_second: about(1 / token, WITHIN_GPU.tokens_per_second),
+    };
+  }
+  if (rates === null) return { first_token: null, tokens_per_second: null };
+  const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
+  const rate = layout === 'int8' ? rates.int8 : rates.float32;
   const first = work / rates.compute + RUN_SECONDS;
   return {
     first_token: about(first, WITHIN.first_token),

@@ -34,6 +34,7 @@ import { predict } from './predict.js';
  * @property {import('./plan.js').DownloadPlan} plan
  * @property {import('./limits.js').Limits} limits
  * @property {import('./probe.js').Probe | null} rates
+ * @property {import('./probe.js').GpuRates | null} gpu null too where the model is not to run on it
  * @property {import('./network.js').Rate | null} network
  * @property {import('./pairs.js').Pair[]} pairs
  * @property {import('./surrogate.js').Timed | null} surrogate
@@ -88,11 +89,11 @@ export function judge(basis) {
  * @param {ReturnType<typeof predict>} figures
  * @returns {Verdict['basis']}
  */
-function speedBasis({ rates, surrogate }, { seconds: { first_token } }) {
+function speedBasis({ surrogate }, { seconds: { first_token } }) {
   if (first_token === null) return 'nothing';
   if (first_token.kind === 'measured') return 'measured';
   if (surrogate !== null) return 'surrogate';
-  return rates === null ? 'nothing' : 'probe';
+  return 'probe';
 }
 
 /**
@@ -161,13 +162,13 @@ const ALWAYS_THERE = 1e9;
  * @param {ReturnType<typeof predict>} figures
  * @returns {Reason[]}
  */
-function unknowns({ limits, rates, network, plan }, sizes, figures) {
+function unknowns({ limits, network, plan }, sizes, figures) {
   /** @type {Reason[]} */
   const reasons = [];
   if (limits.device_memory === null && sizes.loading_bytes + ENGINE_BYTES > ALWAYS_THERE) {
     reasons.push({ code: 'memory_unknown', needed: sizes.loading_bytes + ENGINE_BYTES });
   }
-  if (figures.seconds.first_token === null && rates === null) {
+  if (figures.seconds.first_token === null) {
     reasons.push({ code: 'speed_unknown' });
   }
   if (network === null && plan.total > plan.stored) reasons.push({ code: 'network_unknown' });

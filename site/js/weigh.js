@@ -6,7 +6,7 @@ import { readLimits } from './limits.js';
 import { networkRate } from './network.js';
 import { pairs } from './pairs.js';
 import { planDownload } from './plan.js';
-import { probe } from './probe.js';
+import { probe, probeGpu } from './probe.js';
 import { timeSurrogate } from './surrogate.js';
 import { judge } from './verdict.js';
 
@@ -52,10 +52,12 @@ export async function weigh(
   const model = await findModel(id, catalogUrl);
   const chosen = dtype ?? model.default_dtype;
   const choice = await chooseDevice(device, model, chosen);
-  const [planned, known, rates] = await Promise.all([
+  const onGpu = choice.devices.includes('webgpu');
+  const [planned, known, rates, gpu] = await Promise.all([
     planDownload(model, chosen, choice),
-    readLimits(choice.devices.includes('webgpu'), limits),
+    readLimits(onGpu, limits),
     probe(),
+    onGpu ? probeGpu(choice.adapter) : null,
   ]);
   const basis = {
     model,
@@ -64,6 +66,7 @@ export async function weigh(
     plan: planned,
     limits: known,
     rates,
+    gpu,
     network: networkRate(),
     pairs: pairs(),
     surrogate: null,
