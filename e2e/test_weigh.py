@@ -136,6 +136,7 @@ def test_what_each_limit_makes_of_it(
     gpu = {"devices": ["webgpu"], "build": "jspi", "threads": 2}
     both = {"devices": ["webgpu", "wasm"], "build": "jspi", "threads": 2}
     largest = models[CHAT].devices["webgpu"].sizes["q4_1"].largest_tensor_bytes
+    roomy = {"gpu_buffer": largest}
     slow = {"rates": {"compute": 1e9, "float32": 1e9, "int8": 1e9, "threads": 1}}
     cases: list[tuple[dict[str, Any], str, str | None]] = [
         ({}, "yes", None),
@@ -145,8 +146,8 @@ def test_what_each_limit_makes_of_it(
         ({"limits": {"wasm_memory": 900 * MB}}, "yes", None),
         ({"choice": gpu, "limits": {"gpu_buffer": largest - 1}}, "no", "gpu_buffer"),
         ({"choice": gpu, "limits": {"gpu_buffer": None}}, "no", "gpu_buffer"),
-        ({"choice": gpu, "limits": {"gpu_buffer": largest}}, "yes", None),
-        ({"choice": both, "basis": {"gpu": None}}, "yes", "speed_unknown"),
+        ({"choice": gpu, "limits": roomy}, "yes", None),
+        ({"choice": gpu, "limits": roomy, "basis": {"gpu": None}}, "yes", "speed_unknown"),
         ({"choice": both, "limits": {"gpu_buffer": 1}}, "yes", None),
         ({"limits": {"device_memory": 2 * 2**30}}, "tight", "device_memory"),
         ({"limits": {"quota": MB}}, "tight", "quota"),
