@@ -1,12 +1,35 @@
-// node python_archive.mjs PYODIDE WORKER OUTPUT: run python_archive.py in Pyodide, and write what it makes.
+// node python_archive.mjs PYODIDE WORKER SLIM OUTPUT: run python_archive.py in Pyodide, and write what it makes.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [pyodideFolder, workerFolder, output] = process.argv.slice(2);
+const [pyodideFolder, workerFolder, slimFolder, output] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(join(pyodideFolder, 'pyodide.mjs')).href);
-const pyodide = await loadPyodide({ indexURL: pyodideFolder });
-pyodide.mountNodeFS('/worker', workerFolder);
-pyodide.runPython(await readFile(new URL('python_archive.py', import.meta.url), 'utf8'));
-await writeFile(output, pyodide.globals.get('archive')('/worker').toJs());
+const program = await readFile(new URL('python_archive.py', import.meta.url), 'utf8');
+
+// As the page does: site/worker/pyodide_runtime.js.
+const ready = `
+import sys
+sys.path.append('/worker')
+import pesoleve_worker.host_pyodide
+list(sys.modules)
+`;
+
+const folder = await mkdtemp(join(tmpdir(), 'pesoleve-'));
+try {
+  const library = join(folder, 'library.zip');
+  const whole = await loadPyodide({ indexURL: pyodideFolder });
+  whole.mountNodeFS('/slim', slimFolder);
+  whole.runPython(program);
+  await writeFile(library, whole.globals.get('slim_library')('/slim').toJs());
+  // What is needed shows in a Python that has the slim modules, before this program imports its own.
+  const slim = await loadPyodide({ indexURL: pyodideFolder, stdLibURL: library });
+  slim.mountNodeFS('/worker', workerFolder);
+  const modules = slim.runPython(ready);
+  slim.runPython(program);
+  await writeFile(output, slim.globals.get('archive')('/worker', modules).toJs());
+} finally {
+  await rm(folder, { recursive: true });
+}

@@ -2,12 +2,12 @@
 
 Pyodide's own archive holds the whole standard library as source, which the browser would compile at
 every visit: two of the three seconds that Python takes to start. This one holds the modules that the
-worker imports, compiled by the interpreter that runs them, without docstrings.
+worker imports, compiled by the interpreter that runs them, without docstrings; and in place of what
+Pyodide imports for others, the modules of ``python_slim``.
 
-``python_archive.mjs`` calls ``archive``.
+``python_archive.mjs`` calls ``slim_library``, and in a Python of that, ``archive``.
 """
 
-import importlib
 import importlib.util
 import io
 import sys
@@ -15,15 +15,14 @@ import zipfile
 from marshal import dumps
 from pathlib import Path
 
-ENTRY = "pesoleve_worker.host_pyodide"
+PACKAGE = "pesoleve_worker"
 LATER = (
     "encodings.ascii",
-    "encodings.idna",
     "encodings.latin_1",
     "encodings.utf_16",
     "encodings.utf_16_le",
+    "difflib",
     "encodings.utf_32",
-    "stringprep",
     "traceback",
     "unicodedata",
 )
@@ -35,19 +34,33 @@ OPTIMIZE = 2
 """No docstrings, no asserts."""
 
 
-def archive(root: str) -> bytes:
-    """Return the zip archive: bytecode of what ``ENTRY`` imports, stored, in the order of names.
+def slim_library(slim: str) -> bytes:
+    """Return Pyodide's own archive with the modules in the folder ``slim`` in place of its own."""
+    library = next(path for path in sys.path if path.endswith(".zip"))
+    instead = {p.relative_to(slim).as_posix(): p.read_bytes() for p in Path(slim).rglob("*.py")}
+    content = io.BytesIO()
+    with zipfile.ZipFile(library) as source, zipfile.ZipFile(content, "w") as target:
+        names = source.namelist()
+        if missing := sorted(instead.keys() - set(names)):
+            raise ValueError(f"Pyodide has no {', '.join(missing)} to put another in place of")
+        for name in names:
+            target.writestr(zipfile.ZipInfo(name), instead.get(name) or source.read(name))
+    return content.getvalue()
 
-    ``root`` is the folder with the worker's package, all of which goes in.
+
+def archive(root: str, modules: list[str]) -> bytes:
+    """Return the zip archive of bytecode, stored, in the order of names.
+
+    Args:
+        root: the folder with the worker's package, all of which goes in.
+        modules: that a Python has which is ready to work: of the library, what they come from goes in.
     """
-    sys.path.append(root)
-    importlib.import_module(ENTRY)
     library = next(path for path in sys.path if path.endswith(".zip"))
     content = io.BytesIO()
     with zipfile.ZipFile(library) as source, zipfile.ZipFile(content, "w") as target:
         library_files = {name for name in source.namelist() if name.endswith(".py")}
-        sources = {name: source.read(name) for name in _needed(library_files)}
-        for path in (Path(root) / ENTRY.partition(".")[0]).rglob("*.py"):
+        sources = {name: source.read(name) for name in _needed(modules, library_files)}
+        for path in (Path(root) / PACKAGE).rglob("*.py"):
             sources[path.relative_to(root).as_posix()] = path.read_bytes()
         for name in sorted(sources):
             code = compile(sources[name], f"/lib/{name}", "exec", dont_inherit=True, optimize=OPTIMIZE)
@@ -56,13 +69,13 @@ def archive(root: str) -> bytes:
     return content.getvalue()
 
 
-def _needed(files: set[str]) -> set[str]:
-    """Return which of the files the modules that are loaded by now, and those of ``LATER``, come from.
+def _needed(modules: list[str], files: set[str]) -> set[str]:
+    """Return which of the files ``modules``, and those of ``LATER``, come from.
 
     A module that is built in has none.
     """
     needed = set[str]()
-    for module in {*sys.modules, *LATER}:
+    for module in {*modules, *LATER}:
         path = module.replace(".", "/")
         needed |= {f"{path}.py", f"{path}/__init__.py"} & files
     return needed

@@ -25,6 +25,7 @@ from .errors import SourceError
 ROOT = Path(__file__).parents[2]
 NODE_MODULES = ROOT / "node_modules"
 WORKER = ROOT / "python_worker"
+SLIM = Path(__file__).with_name("python_slim")
 VENDOR = ROOT / "site" / "vendor"
 MANIFEST = "manifest.json"
 
@@ -140,7 +141,7 @@ def _stamp() -> str:
     here = Path(__file__)
     inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_archive.*"))]
     inputs += sorted(published.FOLDER.glob("*.json"))
-    inputs += sorted((WORKER / "pesoleve_worker").rglob("*.py"))
+    inputs += sorted([*(WORKER / "pesoleve_worker").rglob("*.py"), *SLIM.rglob("*.py")])
     for path in inputs:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -185,7 +186,8 @@ def _extract_zstd(source: Path, folder: Path) -> None:
 def _archive_python(output: Path) -> None:
     """Write the standard library's modules and the worker's as bytecode: see ``python_archive.py``."""
     script = Path(__file__).with_name("python_archive.mjs")
-    _run("node", str(script), str(NODE_MODULES / "pyodide"), str(WORKER), str(output))
+    folders = (NODE_MODULES / "pyodide", WORKER, SLIM)
+    _run("node", str(script), *map(str, folders), str(output))
 
 
 def _list_no_packages(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +75,15 @@ class _Load:
 
 
 class App:
-    """Holds at most one model; runs one request at a time, in the order they came."""
+    """Holds at most one model; runs one request at a time, in the order they came.
 
-    def __init__(self) -> None:
+    Args:
+        turn: a fair lock, which a request holds while it is answered.
+    """
+
+    def __init__(self, turn: AbstractAsyncContextManager[Any]) -> None:
         self._running: _Vectors | _Talking | None = None
-        self._turn = asyncio.Lock()
+        self._turn = turn
         self._cancelled: set[int] = set()
 
     async def load(

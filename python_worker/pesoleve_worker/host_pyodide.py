@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from js import Object
+from js import Object, Promise
 from pyodide.ffi import JsException, to_js
 
 from .app import App
@@ -20,7 +20,7 @@ from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
 from .host import Candidates, Tensor
 from .parse import parse
 from .pipelines.text_generation import Message, Render
-from .work import Promised, Work
+from .work import Promised, Turn, Work
 
 
 class PyodideTensor:
@@ -47,6 +47,7 @@ class PyodideSession:
     def __init__(self, js_session: Any, js_host: Any) -> None:
         self._session = js_session
         self._host = js_host
+        self._later = js_host.later
         self.input_names: list[str] = list(js_session.inputNames)
         self._output_names: list[str] = list(js_session.outputNames)
 
@@ -61,20 +62,21 @@ class PyodideSession:
             dict_converter=Object.fromEntries,
         )
         try:
-            outputs = await Promised(self._session.run(js_feeds))
+            outputs = await Promised(self._later(self._session, "run", js_feeds))
         except JsException as error:
             raise SessionError("run_failed", str(error)) from error
         return {name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names}
 
     async def release(self) -> None:
-        await Promised(self._session.release())
+        await Promised(self._later(self._session, "release"))
 
 
 class PyodideDecoder:
     """Around ``site/worker/decoder_host.js``."""
 
-    def __init__(self, js_decoder: Any) -> None:
+    def __init__(self, js_decoder: Any, js_host: Any) -> None:
         self._decoder = js_decoder
+        self._later = js_host.later
 
     @property
     def length(self) -> int:
@@ -82,7 +84,7 @@ class PyodideDecoder:
 
     async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
         try:
-            answer = await Promised(self._decoder.feed(to_js(list(ids)), top_k, keep))
+            answer = await Promised(self._later(self._decoder, "feed", to_js(list(ids)), top_k, keep))
         except JsException as error:
             raise SessionError("run_failed", str(error)) from error
         found, logits = answer.ids.to_py(), answer.logits.to_py()
@@ -97,7 +99,7 @@ class PyodideDecoder:
 
     async def release(self) -> None:
         try:
-            await Promised(self._decoder.release())
+            await Promised(self._later(self._decoder, "release"))
         except JsException as error:
             raise SessionError("run_failed", str(error)) from error
 
@@ -132,7 +134,8 @@ class Worker:
 
     def __init__(self, js_host: Any) -> None:
         self._host = js_host
-        self._app = App()
+        self._later = js_host.later
+        self._app = App(Turn(Promise.withResolvers))
         self._defined: _Defined | None = None
 
     async def define(self, request: int, payload: Any) -> None:
@@ -165,15 +168,24 @@ class Worker:
             config = to_js(how.session_config, dict_converter=Object.fromEntries)
             try:
                 if defined.render is None:
-                    opening = self._host.openSession(device, graph, weights, config)
+                    opening = self._later(self._host, "openSession", device, graph, weights, config)
                     session = await Promised(opening)
                     return PyodideSession(session, self._host)
                 shape = defined.model.shape
                 kv_shape = to_js([shape.layers, shape.kv_heads, shape.head_size])
-                opening = self._host.openDecoder(
-                    device, graph, weights, how.layout, config, kv_shape, payload.onStage
+                stage = payload.onStage
+                opening = self._later(
+                    self._host,
+                    "openDecoder",
+                    device,
+                    graph,
+                    weights,
+                    how.layout,
+                    config,
+                    kv_shape,
+                    stage,
                 )
-                return PyodideDecoder(await Promised(opening))
+                return PyodideDecoder(await Promised(opening), self._host)
             except JsException as error:
                 raise SessionError("session_failed", str(error)) from error
 
@@ -192,7 +204,7 @@ class Worker:
 
     async def _chat_template(self, pipeline: TextGeneration) -> Render:
         settings = to_js(asdict(pipeline), dict_converter=Object.fromEntries)
-        js_render = await Promised(self._host.openChatTemplate(settings))
+        js_render = await Promised(self._later(self._host, "openChatTemplate", settings))
 
         def render(messages: list[Message]) -> str:
             try:

@@ -113,6 +113,17 @@ export class OrtHost {
   }
 
   /**
+   * Call what returns a promise, for Python, which is not to see one (`Promised`,
+   * python_worker/pesoleve_worker/work.py).
+   *
+   * @param {any} target @param {string} method @param {unknown[]} given
+   * @returns {{promise: Promise<unknown>}}
+   */
+  later(target, method, ...given) {
+    return { promise: target[method](...given) };
+  }
+
+  /**
    * @param {string} device
    * @param {Uint8Array} graph
    * @param {Uint8Array} weights

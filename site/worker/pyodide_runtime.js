@@ -2,6 +2,8 @@
 
 const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 
+const LARGEST = ['pyodide.asm.wasm', 'python.zip'];
+
 /**
  * @typedef {{ok?: unknown, error?: import('../js/protocol.js').ErrorReport}} Answer
  * @typedef {object} Python
@@ -51,6 +53,23 @@ export async function bootPython() {
   };
 }
 
+/**
+ * @returns {Promise<void>} kept when the largest of Python's files are here, so that what else is fetched and
+ *   compiled waits for them, and Python does not wait for that; never, where the browser tells of no files
+ */
+export function pythonArrived() {
+  const missing = new Set(LARGEST.map((name) => `${VENDORED}${name}`));
+  return new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      for (const { name } of list.getEntries()) missing.delete(name);
+      if (missing.size > 0) return;
+      observer.disconnect();
+      resolve();
+    });
+    observer.observe({ type: 'resource', buffered: true });
+  });
+}
+
 /** When the last of Python's files was here, in milliseconds on this worker's clock. */
 function lastByte() {
   const entries = /** @type {PerformanceResourceTiming[]} */ (
@@ -61,7 +80,7 @@ function lastByte() {
 }
 
 /**
- * Take Python's work from promise to promise (`Work`, python_worker/pesoleve_worker/work.py).
+ * Take Python's work from promise to promise (`Promised` and `Work`, python_worker/pesoleve_worker/work.py).
  *
  * @param {any} work
  * @returns {Promise<Answer>}
@@ -69,14 +88,14 @@ function lastByte() {
 async function finish(work) {
   try {
     let next = work.resume();
-    // What Python waits for of its own, a lock, is a thenable proxy of its future.
-    while (typeof next.then === 'function') {
-      const waited = next;
-      const settled = await waited.then(
+    while (next.promise !== undefined) {
+      const settled = await next.promise.then(
         (/** @type {unknown} */ value) => ({ value }),
-        (/** @type {unknown} */ error) => ({ error }),
+        (/** @type {unknown} */ error) => ({
+          // Python can raise no other.
+          error: error instanceof Error ? error : new Error(String(error)),
+        }),
       );
-      waited.destroy?.();
       next = 'error' in settled ? work.fail(settled.error) : work.resume(settled.value);
     }
     return next;

@@ -26,7 +26,7 @@ class Client:
         self._graph = graph
         self.tokenizer = NativeTokenizer(tokenizer)
         self.model = model
-        self.app = App()
+        self.app = App(asyncio.Lock())
         self.errors: dict[str, float] = {}
         self.refusing: set[str] = set()
         self.opened: dict[str, RecordingSession] = {}

@@ -48,7 +48,7 @@ class Devices:
     def __init__(self, model: Model, **decoders: Talker) -> None:
         self.model = model
         self.decoders = decoders
-        self.app = App()
+        self.app = App(asyncio.Lock())
         self.stages: list[str] = []
         self.pieces = Pieces()
 

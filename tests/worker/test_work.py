@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pytest
 
-from pesoleve_worker.work import Promised, Work
+from pesoleve_worker.work import Promised, Turn, Work
 
 
 async def add(first: str, second: str) -> str:
@@ -50,22 +47,43 @@ def test_what_is_not_caught_reaches_the_caller() -> None:
         work.fail(ConnectionError("a cut"))
 
 
-def test_a_lock_that_is_taken_is_waited_for_by_its_future() -> None:
-    """Python's own future comes out in place of a promise; the page awaits that too."""
-    lock = asyncio.Lock()
+class Resolvers:
+    """JS's: ``resolve`` is seen here, and goes on with nobody, as a test does that itself."""
 
-    async def hold(promise: str) -> str:
-        async with lock:
-            return str(await Promised(promise))
+    def __init__(self) -> None:
+        self.kept = False
 
-    async def both() -> list[Any]:
-        first, second = Work(hold("a")), Work(hold("b"))
-        assert first.resume() == "a"
-        waiting = second.resume()
-        assert isinstance(waiting, asyncio.Future) and not waiting.done()
-        done = [first.resume("A")]
-        assert await waiting is True
-        assert second.resume(True) == "b"
-        return [*done, second.resume("B")]
+    def resolve(self, _value: None) -> None:
+        self.kept = True
 
-    assert asyncio.run(both()) == ["A", "B"]
+
+async def hold(turn: Turn, promise: str) -> str:
+    async with turn:
+        return str(await Promised(promise))
+
+
+def test_who_comes_second_waits_for_the_turn() -> None:
+    turn = Turn(Resolvers)
+    works = [Work(hold(turn, name)) for name in "abc"]
+    assert works[0].resume() == "a"
+    waiting = [work.resume() for work in works[1:]]
+    assert all(isinstance(promise, Resolvers) and not promise.kept for promise in waiting)
+    assert works[0].resume("A") == "A"
+    assert [promise.kept for promise in waiting] == [True, False]
+    assert works[1].resume() == "b"
+    assert works[1].resume("B") == "B"
+    assert waiting[1].kept
+    assert works[2].resume() == "c"
+    assert works[2].resume("C") == "C"
+    assert Work(hold(turn, "d")).resume() == "d"
+
+
+def test_a_turn_is_given_back_by_what_fails() -> None:
+    turn = Turn(Resolvers)
+    failing, next_one = Work(hold(turn, "a")), Work(hold(turn, "b"))
+    failing.resume()
+    waiting = next_one.resume()
+    with pytest.raises(ConnectionError):
+        failing.fail(ConnectionError("a cut"))
+    assert waiting.kept
+    assert next_one.resume() == "b"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -98,6 +97,8 @@ def _parse(key: str, value: object) -> object:
             raise _invalid(key, value, "true or false")
         return value
     # A key from JavaScript may be topP, or no string at all.
+    import difflib  # for who mistypes: everybody else need not wait for it
+
     near = difflib.get_close_matches(str(key).lower(), _KEYS, n=1, cutoff=0.0)
     raise InputError("input_invalid", f"there is no setting {key!r}; the nearest is {near[0]!r}")
 

@@ -1,0 +1,6 @@
+"""In place of Pyodide's event loop, which nothing here runs in (``pesoleve_worker/work.py``): with
+asyncio, it is a third of what Python does before it is ready."""
+
+
+def _initialize_event_loop() -> None:
+    """Called once, when ``pyodide`` is imported: there is nothing to do."""
