@@ -9,14 +9,6 @@ const [pyodideFolder, workerFolder, slimFolder, output] = process.argv.slice(2);
 const { loadPyodide } = await import(pathToFileURL(join(pyodideFolder, 'pyodide.mjs')).href);
 const program = await readFile(new URL('python_archive.py', import.meta.url), 'utf8');
 
-// As the page does: site/worker/pyodide_runtime.js.
-const ready = `
-import sys
-sys.path.append('/worker')
-import pesoleve_worker.host_pyodide
-list(sys.modules)
-`;
-
 const folder = await mkdtemp(join(tmpdir(), 'pesoleve-'));
 try {
   const library = join(folder, 'library.zip');
@@ -24,11 +16,11 @@ try {
   whole.mountNodeFS('/slim', slimFolder);
   whole.runPython(program);
   await writeFile(library, whole.globals.get('slim_library')('/slim').toJs());
-  // What is needed shows in a Python that has the slim modules, before this program imports its own.
+  // What is needed shows in a Python that has the slim modules.
   const slim = await loadPyodide({ indexURL: pyodideFolder, stdLibURL: library });
   slim.mountNodeFS('/worker', workerFolder);
-  const modules = slim.runPython(ready);
   slim.runPython(program);
+  const modules = slim.globals.get('ready')('/worker');
   await writeFile(output, slim.globals.get('archive')('/worker', modules).toJs());
 } finally {
   await rm(folder, { recursive: true });

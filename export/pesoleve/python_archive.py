@@ -8,20 +8,17 @@ Pyodide imports for others, the modules of ``python_slim``.
 ``python_archive.mjs`` calls ``slim_library``, and in a Python of that, ``archive``.
 """
 
-import importlib.util
-import io
+import importlib
 import sys
-import zipfile
-from marshal import dumps
-from pathlib import Path
 
 PACKAGE = "pesoleve_worker"
+ENTRY = f"{PACKAGE}.host_pyodide"
 LATER = (
+    "difflib",
     "encodings.ascii",
     "encodings.latin_1",
     "encodings.utf_16",
     "encodings.utf_16_le",
-    "difflib",
     "encodings.utf_32",
     "traceback",
     "unicodedata",
@@ -36,6 +33,10 @@ OPTIMIZE = 2
 
 def slim_library(slim: str) -> bytes:
     """Return Pyodide's own archive with the modules in the folder ``slim`` in place of its own."""
+    import io
+    import zipfile
+    from pathlib import Path
+
     library = next(path for path in sys.path if path.endswith(".zip"))
     instead = {p.relative_to(slim).as_posix(): p.read_bytes() for p in Path(slim).rglob("*.py")}
     content = io.BytesIO()
@@ -48,13 +49,28 @@ def slim_library(slim: str) -> bytes:
     return content.getvalue()
 
 
+def ready(root: str) -> list[str]:
+    """Make Python ready to work, as the page does; return the modules that it has then, and those that
+    ``LATER`` takes. This program's own would be among them: it imports them only afterwards."""
+    sys.path.append(root)
+    for name in (ENTRY, *LATER):
+        importlib.import_module(name)
+    return list(sys.modules)
+
+
 def archive(root: str, modules: list[str]) -> bytes:
     """Return the zip archive of bytecode, stored, in the order of names.
 
     Args:
         root: the folder with the worker's package, all of which goes in.
-        modules: that a Python has which is ready to work: of the library, what they come from goes in.
+        modules: as ``ready`` returns them: of the library, what they come from goes in.
     """
+    import importlib.util
+    import io
+    import zipfile
+    from marshal import dumps
+    from pathlib import Path
+
     library = next(path for path in sys.path if path.endswith(".zip"))
     content = io.BytesIO()
     with zipfile.ZipFile(library) as source, zipfile.ZipFile(content, "w") as target:
@@ -70,12 +86,12 @@ def archive(root: str, modules: list[str]) -> bytes:
 
 
 def _needed(modules: list[str], files: set[str]) -> set[str]:
-    """Return which of the files ``modules``, and those of ``LATER``, come from.
+    """Return which of the files ``modules`` come from.
 
     A module that is built in has none.
     """
     needed = set[str]()
-    for module in {*modules, *LATER}:
+    for module in modules:
         path = module.replace(".", "/")
         needed |= {f"{path}.py", f"{path}/__init__.py"} & files
     return needed

@@ -96,12 +96,24 @@ async function finish(work) {
           error: error instanceof Error ? error : new Error(String(error)),
         }),
       );
+      await taskOfItsOwn(); // a run that has only promises between its steps would hear of no cancel
       next = 'error' in settled ? work.fail(settled.error) : work.resume(settled.value);
     }
     return next;
   } finally {
     work.destroy();
   }
+}
+
+const { port1: here, port2: there } = new MessageChannel();
+here.start();
+
+/** @returns {Promise<unknown>} kept after the messages that are waiting have been heard */
+function taskOfItsOwn() {
+  return new Promise((resolve) => {
+    here.addEventListener('message', resolve, { once: true });
+    there.postMessage(null);
+  });
 }
 
 /**

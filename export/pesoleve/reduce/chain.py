@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from .. import encoder_shape
 from ..encoder_shape import EncoderShape
 from ..errors import SourceError
-from ..lab_recipe import TECHNIQUES, ClassifierRecipe, Lora, Training
+from ..lab_recipe import TECHNIQUES, ClassifierRecipe, Lora, QuantizationAware, Training
 from ..measure import classification, snippets
 from ..measurements import KEPT
 from ..sources import resolve
@@ -210,10 +210,15 @@ class Chain:
         state = steps.train(step, begun, help_)
         start = steps.training_begins_with(step, begun)  # type: ignore[arg-type]
         told = {"begun": note, "given": given}
-        content = trained.encode(state, start, recipe.kept_bits, told)
+        # Of weights on levels, those levels are kept.
+        bits: int = recipe.kept_bits
+        blocks: tuple[int, ...] = trained.BLOCKS
+        if isinstance(step, QuantizationAware):
+            bits, blocks = step.bits, (step.block_size,)
+        content = trained.encode(state, start, bits, told, blocks)
         rounded = steps.finish(step, begun, trained.decode(content, start))  # type: ignore[arg-type]
         accuracy = classification.accuracy_of(rounded, f"{recipe.dataset}-test")
-        return trained.encode(state, start, recipe.kept_bits, {**told, "accuracy": accuracy})
+        return trained.encode(state, start, bits, {**told, "accuracy": accuracy}, blocks)
 
     def _lessons(self, teacher: str) -> distillation.Lessons:
         stage = self.reduce(self._other(teacher))

@@ -53,7 +53,7 @@ def quantize_aware(
 ) -> Encoder:
     """Return ``model`` taught to answer as its teacher does when every matrix is in ``bits``; its
     weights are those from which ``round_weights`` makes the levels."""
-    rounded = _matrices(model)
+    rounded = matrices(model).values()
     for module in rounded:
         parametrize.register_parametrization(module, "weight", Rounded(bits, block))
     distill(model, texts, lessons, schedule, checkpoint, report)
@@ -66,16 +66,17 @@ def round_weights(model: Encoder, bits: int, block: int) -> Encoder:
     """Return ``model`` with every matrix on the levels that it travels in."""
     rounded = build(model.shape, model.state_dict())
     with torch.no_grad():
-        for module in _matrices(rounded):
+        for module in matrices(rounded).values():
             module.weight.copy_(Rounded(bits, block)(module.weight))
     return rounded
 
 
-def _matrices(model: Encoder) -> list[nn.Module]:
-    return [
-        module
+def matrices(model: Encoder) -> dict[str, nn.Module]:
+    """Return the modules of ``model`` whose weights travel in few bits, by name."""
+    return {
+        name: module
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear | nn.Embedding)
         and "classifier" not in name
         and "position" not in name
-    ]
+    }

@@ -121,6 +121,7 @@ def train(step: recipe.Training, begun: Candidate, help_: Help) -> dict[str, Ten
         model = quantization.quantize_aware(
             model, texts, lessons, step.bits, step.block_size, schedule, help_.checkpoint, help_.report
         )
+        model = quantization.round_weights(model, step.bits, step.block_size)
     else:
         # A table that is the teacher's stays so: it knows the words, and costs nothing to keep.
         keeps_table = not (isinstance(step, recipe.Distillation) and step.hidden is not None)
@@ -133,19 +134,20 @@ def finish(step: recipe.Step, begun: Candidate, state: dict[str, Tensor]) -> Can
     """Return the model that ``state``, as ``train`` returned it, makes."""
     if isinstance(step, recipe.Lora):
         return replace(begun, model=lora.merge(begun.model, lora.Adapter.from_state(state)))
-    model = build(begun.model.shape, state)
-    if isinstance(step, recipe.QuantizationAware):
-        model = quantization.round_weights(model, step.bits, step.block_size)
-    return replace(begun, model=model)
+    return replace(begun, model=build(begun.model.shape, state))
 
 
 def training_begins_with(step: recipe.Step, begun: Candidate) -> dict[str, Tensor]:
     """Return what kept weights are the distance from: nothing for an adapter, or where training began
-    at random."""
+    at random. Weights that were trained on their levels are kept on those, and are no distance."""
     at_random = isinstance(step, recipe.Distillation) and step.hidden is not None
     if isinstance(step, recipe.Lora) or at_random:
         return {}
-    return {name: torch.clone(tensor) for name, tensor in begun.model.state_dict().items()}
+    start = {name: torch.clone(tensor) for name, tensor in begun.model.state_dict().items()}
+    if isinstance(step, recipe.QuantizationAware):
+        for name in quantization.matrices(begun.model):
+            del start[f"{name}.weight"]
+    return start
 
 
 def describe(step: recipe.Step, model: Encoder) -> str:

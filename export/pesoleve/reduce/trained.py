@@ -27,19 +27,27 @@ SMALLEST = 4096
 BLOCKS = (128, 64, 32, 16)
 
 
-def encode(state: Mapping[str, Tensor], begun: Mapping[str, Tensor], bits: int, note: Any) -> bytes:
+def encode(
+    state: Mapping[str, Tensor],
+    begun: Mapping[str, Tensor],
+    bits: int,
+    note: Any,
+    blocks: tuple[int, ...] = BLOCKS,
+) -> bytes:
     """Return ``state`` as its distance from ``begun``; what that lacks is taken from 0.
 
     Args:
         bits: of each weight of a matrix, 2 to 8.
-        note: JSON that ``decode`` returns.
+        note: JSON that ``note_of`` returns.
+        blocks: how many weights may have a scale: the first that divides a row is taken. Weights that
+            are on levels of such blocks already come back as they are.
     """
     kept: dict[str, np.ndarray[Any, Any]] = {}
     for name, tensor in state.items():
         moved = (tensor - begun.get(name, torch.zeros_like(tensor))).numpy()
         if not moved.any():
             continue
-        block = next((size for size in BLOCKS if moved.shape[-1] % size == 0), None)
+        block = next((size for size in blocks if moved.shape[-1] % size == 0), None)
         if moved.ndim == 2 and moved.size >= SMALLEST and block is not None:
             levels = quantize_blocks(moved, 1, block, bits)
             kept[f"{name}:levels"], kept[f"{name}:scales"] = levels.values, levels.scales
