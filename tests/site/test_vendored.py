@@ -30,6 +30,20 @@ def test_the_python_archive_holds_the_whole_worker_as_bytecode() -> None:
     assert all(name.endswith(".pyc") for name in names)
 
 
+def test_python_starts_without_what_nothing_here_uses() -> None:
+    """An event loop, sockets, and readers of every archive: half of what Pyodide imports for itself."""
+    slim = ROOT / "export" / "pesoleve" / "python_slim"
+    instead = {f"{path.relative_to(slim).as_posix()}c" for path in slim.rglob("*.py")}
+    with zipfile.ZipFile(VENDOR / "pyodide" / "python.zip") as archive:
+        names = set(archive.namelist())
+    assert instead == {name for name in names if name.startswith("asyncio/")} | {
+        "pyodide/_package_loader.pyc",
+        "pyodide/webloop.pyc",
+    }
+    assert not {"ssl.pyc", "socket.pyc", "subprocess.pyc", "shutil.pyc", "zipfile/__init__.pyc"} & names
+    assert (VENDOR / "pyodide" / "python.zip.br").stat().st_size < 600_000
+
+
 def test_the_manifest_tells_every_file_s_bytes_on_the_wire() -> None:
     files = json.loads((VENDOR / "manifest.json").read_text())["files"]
     for name, size in files.items():
