@@ -25,10 +25,11 @@ from .visit import Visit
 READY = 120_000
 FORMS = [
     ("sentiment-student-1m", "q8"),
-    ("sentiment-2mb", "q3"),
+    ("sentiment-2mb", "q2"),
     ("sentiment-5mb", "q4"),
     ("sentiment-shared", "q4"),
     ("sentiment-quantized", "q3"),
+    ("sentiment-quantized", "q8_static"),
 ]
 
 CLASSIFY = """
@@ -126,7 +127,7 @@ def test_a_point_tells_its_chain_to_the_keyboard(visit: Visit, isolated_site: st
     forms = sum(map(len, figures["milliseconds"].values()))
     points = page.locator(".lab-chart__point")
     expect(points).to_have_count(forms)
-    point = page.get_by_role("button", name="All together, 2 MB, q3")
+    point = page.get_by_role("button", name="All together, 2 MB, q2")
     point.focus()
     page.keyboard.press("Enter")
     chain = page.locator(".lab__chain")

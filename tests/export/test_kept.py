@@ -98,10 +98,10 @@ def best(model: Model) -> tuple[float, int]:
 
 
 def test_what_a_few_megabytes_keep_of_the_full_fine_tune(models: dict[str, Model]) -> None:
-    """The goals are one point in 5 MB, and three in 2 MB; of these, what was reached is held here."""
+    """All but one point of it in 5 MB, and all but three in 2 MB."""
     reference, whole = best(models["sentiment-fine-tuned"])
     assert whole > 80e6
-    for name, most, points in (("sentiment-5mb", 5e6, 0.01), ("sentiment-2mb", 2e6, 0.038)):
+    for name, most, points in (("sentiment-5mb", 5e6, 0.01), ("sentiment-2mb", 2e6, 0.03)):
         accuracy, size = best(models[name])
         assert size <= most
         assert accuracy >= reference - points
