@@ -67,9 +67,11 @@ def test_a_model_answers_in_the_page_as_in_cpython(
     answer = visit.run_module(CLASSIFY, [name, dtype, texts, "wasm"])
     assert "error" not in answer, answer
     expected = in_cpython(models[name], dtype, texts)
+    # An activation that lies between two of 256 levels may be rounded to either.
+    near = models[name].canary.tolerance if dtype.startswith("q8_") else 1e-4
     for told, row in zip(answer["classes"], expected, strict=True):
         scores = [told["scores"]["negative"], told["scores"]["positive"]]
-        assert np.abs(np.array(scores) - row).max() < 1e-4
+        assert np.abs(np.array(scores) - row).max() < near
         assert told["label"] == ("negative", "positive")[int(np.argmax(scores))]
         assert told["score"] == max(scores)
     wire = sum(file.bytes for file in models[name].wire_files("wasm", dtype))
