@@ -165,6 +165,7 @@ def _quantize(
         depends_on={
             "exported": exported.key,
             "dtype": dtype.model_dump(exclude={"max_loss"}),
+            "calibration": (recipe.dataset, CALIBRATION) if dtype.compute == "static" else None,
         },
     )
 

@@ -234,6 +234,7 @@ async def _open(asked: _Load, device: str, later: list[str]) -> tuple[_Vectors |
                 f"{model.canary.tolerance:.3g} is right",
             )
     except BaseException:
-        await opened.release()
+        with contextlib.suppress(SessionError):  # why it is left counts, not that it cannot let go
+            await opened.release()
         raise
     return running, difference

@@ -68,7 +68,10 @@ class PyodideSession:
         return {name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names}
 
     async def release(self) -> None:
-        await Promised(self._later(self._session, "release"))
+        try:
+            await Promised(self._later(self._session, "release"))
+        except JsException as error:
+            raise SessionError("run_failed", str(error)) from error
 
 
 class PyodideDecoder:

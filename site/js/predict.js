@@ -29,8 +29,9 @@ const REFERENCE_COMPUTE = 5.5e9;
 const LOAD_BY_COMPUTE = 0.85;
 const LOAD_ALONE = 1.6;
 
-/** Kernels that a layer takes on a GPU, and those before and after all layers. */
-const KERNELS = { layer: 12, model: 8 };
+/** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
+ * four), and those before and after all layers. */
+const KERNELS = { writing: 26, reading: 10, model: 15 };
 
 /** How far off a figure may be: its interval is from `value / times` to `value * times`. */
 const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
@@ -115,7 +116,8 @@ function predictSpeed({ model, rates, gpu, surrogate }, device, sizes) {
   const work = tokens * (sizes.multiply_adds - head) + head;
   if (device === 'webgpu') {
     if (gpu === null) return { first_token: null, tokens_per_second: null };
-    const asking = gpu.turn + gpu.dispatch * (KERNELS.layer * model.shape.layers + KERNELS.model);
+    const each = writes ? KERNELS.writing : KERNELS.reading;
+    const asking = gpu.turn + gpu.dispatch * (each * model.shape.layers + KERNELS.model);
     const token = asking + sizes.read_bytes / (layout === 'blocks' ? gpu.blocks : gpu.float32);
     return {
       first_token: about(token + work / gpu.compute, WITHIN_GPU.first_token),

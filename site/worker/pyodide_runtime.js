@@ -2,8 +2,6 @@
 
 const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 
-const LARGEST = ['pyodide.asm.wasm', 'python.zip'];
-
 /**
  * @typedef {{ok?: unknown, error?: import('../js/protocol.js').ErrorReport}} Answer
  * @typedef {object} Python
@@ -51,23 +49,6 @@ export async function bootPython() {
     },
     calculate: (text) => pyodide.pyimport('pesoleve_worker.calculator').weigh(text),
   };
-}
-
-/**
- * @returns {Promise<void>} kept when the largest of Python's files are here, so that what else is fetched and
- *   compiled waits for them, and Python does not wait for that; never, where the browser tells of no files
- */
-export function pythonArrived() {
-  const missing = new Set(LARGEST.map((name) => `${VENDORED}${name}`));
-  return new Promise((resolve) => {
-    const observer = new PerformanceObserver((list) => {
-      for (const { name } of list.getEntries()) missing.delete(name);
-      if (missing.size > 0) return;
-      observer.disconnect();
-      resolve();
-    });
-    observer.observe({ type: 'resource', buffered: true });
-  });
 }
 
 /** When the last of Python's files was here, in milliseconds on this worker's clock. */

@@ -3,7 +3,7 @@
 import { VERSION } from '../js/protocol.js';
 import { watchMemory } from './memory.js';
 import { OrtHost } from './ort_host.js';
-import { bootPython, pythonArrived } from './pyodide_runtime.js';
+import { bootPython } from './pyodide_runtime.js';
 import { fetchedFiles, watchFetches } from './resource_progress.js';
 
 /**
@@ -37,12 +37,9 @@ function describe(error, code, phase) {
 async function init({ id, payload }) {
   const stop = watchFetches((progress) => post({ v: VERSION, id, type: 'progress', progress }));
   try {
-    const booting = bootPython();
-    // Python takes the longest to start: its bytes come first, and then a core for each.
-    const start = () => OrtHost.start(payload.build, payload.threads);
     const [host, python] = await Promise.all([
-      Promise.race([pythonArrived(), booting]).then(start),
-      booting,
+      OrtHost.start(payload.build, payload.threads),
+      bootPython(),
     ]);
     python.attach(host);
     booted = { host, python };

@@ -112,6 +112,15 @@ def test_check_shows_a_table(run: Run, models: Path) -> None:
     assert "tiny-bert" in told.out
 
 
+def test_seeds_are_of_recipes_that_train(run: Run, recipe: Path) -> None:
+    told = run("seeds", recipe)
+    assert told.code == 2
+    assert "is no recipe of the lab" in told.err
+    told = run("seeds", "sentiment-sparse")
+    assert told.code == 2
+    assert "no step of sentiment-sparse trains" in told.err
+
+
 def test_each_kind_of_error_has_its_own_exit_code() -> None:
     kinds: list[type[ExportError]] = [ExportError, *ExportError.__subclasses__()]
     codes = {kind.__name__: kind.exit_code for kind in kinds}

@@ -16,10 +16,16 @@ from pesoleve_worker.host import Session
 from tests.recording_host import RecordingSession
 
 
+class StuckSession(RecordingSession):
+    async def release(self) -> None:
+        raise SessionError("run_failed", "the device is lost")
+
+
 class Client:
     """An app, and what to load into it.
 
-    ``errors`` is what each device adds to its answers; no session opens on those ``refusing``.
+    ``errors`` is what each device adds to its answers; no session opens on those ``refusing``, and none
+    closes on those ``stuck``.
     """
 
     def __init__(self, graph: Path, tokenizer: Path, model: Model) -> None:
@@ -29,6 +35,7 @@ class Client:
         self.app = App(asyncio.Lock())
         self.errors: dict[str, float] = {}
         self.refusing: set[str] = set()
+        self.stuck: set[str] = set()
         self.opened: dict[str, RecordingSession] = {}
         self.stages: list[str] = []
 
@@ -36,7 +43,8 @@ class Client:
         if device in self.refusing:
             raise SessionError("session_failed", f"no {device} here")
         error = self.errors.get(device, 0.0)
-        self.opened[device] = RecordingSession(self._graph, SESSION_CONFIG, error=error)
+        kind = StuckSession if device in self.stuck else RecordingSession
+        self.opened[device] = kind(self._graph, SESSION_CONFIG, error=error)
         return self.opened[device]
 
     async def load(self, *devices: str, dtype: str = "fp32") -> Loaded:

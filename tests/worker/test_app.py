@@ -73,6 +73,15 @@ async def test_a_run_that_fails_does_not_hold_up_the_next(client: Client) -> Non
 
 
 @scene
+async def test_a_device_that_cannot_let_go_is_left_for_what_it_answered(client: Client) -> None:
+    client.errors["webgpu"] = 1.0
+    client.stuck.add("webgpu")
+    loaded = await client.load("webgpu", "wasm")
+    assert loaded.device == "wasm"
+    assert [(left.device, left.code) for left in loaded.rejected] == [("webgpu", "canary_mismatch")]
+
+
+@scene
 async def test_cancel_before_the_start_runs_nothing(client: Client) -> None:
     await client.load("wasm")
     session = client.opened["wasm"]
