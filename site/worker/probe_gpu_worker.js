@@ -22,7 +22,7 @@ const HELD = 2 ** 20;
 /** Kernels in one pass: enough that what one of them takes shows beside the turn. */
 const CHAIN = 64;
 
-const MEASURED_MS = 35;
+const MEASURED_MS = 20;
 const FEWEST_ROUNDS = 2;
 const ENOUGH_SECONDS = 0.004;
 
