@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,7 +33,12 @@ def test_it_serves_where_it_says_until_it_is_interrupted(site: Path) -> None:
     command = [str(Path(sys.executable).with_name("pesoleve")), "serve", str(site)]
     options = ["--port", "0", "--base-path", "/peso-leve", "--no-isolation"]
     with subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, text=True, env={"COLUMNS": "500"}
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"COLUMNS": "500"},
+        # A shell starts what runs in the background deaf to it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as server:
         assert server.stdout is not None
         try:
