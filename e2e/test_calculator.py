@@ -58,7 +58,7 @@ def test_python_boots_when_the_calculator_is_opened_and_weighs_as_the_command_do
     expect(panel.get_by_test_id("verdict")).to_contain_text("Writes")
     page.get_by_role("radio", name="fp32", exact=True).check()
     expect(panel.get_by_test_id("verdict")).to_contain_text("Yes, it will run here.")
-    expect_accessible_in_both_schemes(page)
+    expect_accessible_in_both_schemes(page, "pl-calculator-panel")
 
     panel.get_by_role("button", name="Gemma 7B").click()
     page.get_by_role("button", name="Weigh it").click()

@@ -217,12 +217,12 @@ def test_it_fits_a_narrow_page_and_can_be_read(chat: Page) -> None:
     chat.set_viewport_size({"width": 390, "height": 844})
     let_answers_have(chat, 8)
     send(chat, "a" * 300 + " 👩‍👩‍👧‍👦" * 20)
-    expect_accessible(chat)  # while it answers
+    expect_accessible(chat, "pl-chat-panel")  # while it answers
     expect_end(chat)
     for fold in chat.locator(".chat__fold > summary").all():
         fold.click()
     assert chat.evaluate("document.documentElement.scrollWidth") == 390
-    expect_accessible_in_both_schemes(chat)
+    expect_accessible_in_both_schemes(chat, "pl-chat-panel")
     for fold in chat.locator(".chat__fold > summary").all():
         fold.click()
 
@@ -240,7 +240,7 @@ def test_a_worker_that_dies_mid_answer_costs_no_words(chat: Page) -> None:
     )
     assert words(answers(chat).first) == first
     assert words(answer)
-    expect_accessible(chat)
+    expect_accessible(chat, "pl-chat-panel")
     let_answers_have(chat, 16)
     chat.get_by_role("button", name="Start it again").click()
     expect(chat.locator(".chat__failure")).to_contain_text("Starting the model again")

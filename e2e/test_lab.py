@@ -164,7 +164,7 @@ def test_models_side_by_side_on_the_visitors_sentence(visit: Visit, isolated_sit
     page.get_by_role("button", name="Run what is chosen").click()
     expect(answers).to_contain_text("Praise", timeout=READY)
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    expect_accessible_in_both_schemes(page)
+    expect_accessible_in_both_schemes(page, "pl-lab-panel")
     page.get_by_role("button", name="Português").click()
     expect(answers).to_contain_text("Elogio")
     visit.expect_clean(isolated_site)

@@ -374,5 +374,5 @@ def expect_readable(visit: Visit, name: str) -> Locator:
     for wide in (1280, 390):
         visit.page.set_viewport_size({"width": wide, "height": 900})
         assert visit.page.evaluate("document.documentElement.scrollWidth") == wide
-        expect_accessible_in_both_schemes(visit.page)
+        expect_accessible_in_both_schemes(visit.page, "pl-ledger-panel")
     return files

@@ -57,7 +57,7 @@ def test_the_verdict_comes_before_any_weight(visit: Visit, isolated_site: str) -
     paths = visit.bytes_by_path()
     assert [path for path in paths if "/models/" in path and not path.endswith("catalog.json")] == []
     assert not any("pyodide" in path or "onnxruntime" in path for path in paths)
-    expect_accessible_in_both_schemes(page)
+    expect_accessible_in_both_schemes(page, "pl-model-card")
     visit.expect_clean(isolated_site)
 
 
@@ -126,7 +126,7 @@ def test_a_device_made_too_small_gets_a_no_that_names_the_limit(
     page.get_by_role("button", name="Português").click()
     expect(verdict).to_contain_text("Não, aqui não roda.")
     expect(verdict).to_contain_text("o máximo é 200 MB")
-    expect_accessible_in_both_schemes(page)
+    expect_accessible_in_both_schemes(page, "pl-model-card")
     visit.expect_clean(isolated_site)
 
 
@@ -249,7 +249,7 @@ def test_a_few_layers_with_made_up_weights_tell_more_than_a_probe(
     assert packed
     assert all("/surrogate-" in path for path in packed)
     assert not any("pyodide" in path for path in visit.bytes_by_path())
-    expect_accessible_in_both_schemes(page)
+    expect_accessible_in_both_schemes(page, "pl-model-card")
     visit.expect_clean(isolated_site)
 
 
