@@ -97,13 +97,19 @@ def test_two_turns_are_one_conversation(chat: Chat, page_visit: Visit) -> None:
     assert whole.ids == second.ids
 
 
-def test_prompt_lookup_changes_nothing_but_the_time(chat: Chat) -> None:
-    plain = chat.ask(FOX, max_new_tokens=40)
-    guessed = chat.ask(FOX, max_new_tokens=40, prompt_lookup=True)
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "seed": 11}], ids=["greedy", "drawn"])
+def test_guessing_changes_nothing_but_the_time(chat: Chat, options: dict[str, Any]) -> None:
+    plain = chat.ask(FOX, max_new_tokens=40, speculative_decoding=False, **options)
+    guessed = chat.ask(FOX, max_new_tokens=40, **options)
     assert "quick brown fox" in plain.text
     assert guessed.ids == plain.ids
     assert plain.result["accepted_tokens"] == 0
     assert guessed.result["accepted_tokens"] > 0
+
+
+def test_the_models_habits_are_guessed_where_nothing_is_repeated(chat: Chat) -> None:
+    answer = chat.ask("Tell me about cheese.", max_new_tokens=32)
+    assert answer.result["accepted_tokens"] >= 4
 
 
 def test_characters_are_never_split(chat: Chat) -> None:
@@ -230,7 +236,7 @@ def test_a_megabyte_is_refused_and_nothing_freezes(chat: Chat, text: str) -> Non
         ([user("Hi")], {"seed": -1}, "seed"),
         ([user("Hi")], {"stop": ""}, "stop"),
         ([user("Hi")], {"stop": [""]}, "stop"),
-        ([user("Hi")], {"prompt_lookup": 1}, "prompt_lookup"),
+        ([user("Hi")], {"speculative_decoding": 1}, "speculative_decoding"),
         ([user("Hi")], {"topP": 0.9}, "top_p"),
         ([user("Hi")], {"trim": "newest"}, "trim"),
     ],

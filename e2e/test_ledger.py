@@ -30,7 +30,7 @@ GROUPS = {
     "Runtime": ("runtime",),
     "Python": ("Python",),
     "Tokenizer": ("tokenizer",),
-    "Weights and graph": ("weights", "graph"),
+    "Weights and graph": ("weights", "graph", "ngrams"),
 }
 WORKERS = {"worker/worker.js", "worker/files_worker.js"}
 """Scripts that workers start with: the browser process fetches them, and CDP gives them no body."""

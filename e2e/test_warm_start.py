@@ -26,7 +26,9 @@ def test_a_warm_start_of_the_chat_model_fetches_no_weights(
     second.open_blank(isolated_site)
     warm = second.run_module(LOAD, ID)
     assert warm["bytes"]["model"] == 0
-    model_files = [file for file in warm["files"] if file["role"] in ("weights", "graph", "tokenizer")]
+    model_files = [
+        file for file in warm["files"] if file["role"] in ("weights", "graph", "tokenizer", "ngrams")
+    ]
     assert model_files and {file["from"] for file in model_files} == {"disk"}
     assert not [path for path in second.bytes_by_path() if path.endswith(".zst")]
     second.expect_clean(isolated_site)

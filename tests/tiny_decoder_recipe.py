@@ -43,6 +43,11 @@ dataset = "state-of-the-union"
 tokens = 128
 window = 64
 
+[habits]
+conversations = 3
+tokens = 6
+least_share = 0.1
+
 [canary]
 inputs = ["How much does a feather weigh?", "Peso leve!"]
 tokens = 4

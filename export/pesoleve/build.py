@@ -28,7 +28,7 @@ def build_recipe(
     """Build everything ``recipe`` asks for; stages that are done already are not done again.
 
     Args:
-        train: train a classifier's own step again, where its weights are kept.
+        train: train a classifier's own step again, or count a decoder's habits, where they are kept.
         keep: a directory to write the weights to that were trained.
 
     Raises:
@@ -47,4 +47,4 @@ def build_recipe(
             keep,
         )
         return build_classifier.build_classifier(recipe, chain)
-    return build_decoder.build_decoder(recipe, stages)
+    return build_decoder.build_decoder(recipe, stages, train)

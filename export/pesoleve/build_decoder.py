@@ -16,7 +16,7 @@ from pesoleve_worker.catalog import (
 )
 from pesoleve_worker.sizing import shape_from_config
 
-from . import decoder_entry, decoder_stages, pack, surrogates
+from . import decoder_entry, decoder_stages, habits, pack, surrogates
 from .decoder_stages import read_json
 from .entry import Built, gather, identity, wire_bytes
 from .errors import QualityError, SourceError
@@ -30,6 +30,9 @@ from .stages import Stages
 LAYOUTS: dict[str, Layout] = {"wasm": "float32", "wasm_small": "int8", "webgpu": "blocks"}
 """What each device's weights expand to."""
 
+GUESSING = ("wasm",)
+"""The devices that take several tokens at once for little more than one, and are given habits."""
+
 CANARY_TOLERANCE = 1e-3
 """The share of golden tokens that may differ: none."""
 
@@ -38,11 +41,14 @@ def stage_count(recipe: DecoderRecipe) -> int:
     """How many stages ``build_decoder`` reports."""
     imports = isinstance(recipe.source, GgufSource)
     surveys = any(dtype.method == "gptq" for dtype in recipe.dtypes.values())
-    return 5 + imports + surveys + 3 * len(recipe.dtypes)
+    return 5 + imports + surveys + (recipe.habits is not None) + 3 * len(recipe.dtypes)
 
 
-def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
+def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) -> Built:
     """Build everything ``recipe`` asks for; stages that are done already are not done again.
+
+    Args:
+        train: count the model's habits again, where they are kept.
 
     Raises:
         SourceError, RecipeError, QualityError: and nothing is published.
@@ -76,8 +82,15 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         depends_on={"source": source.sha256, "id": recipe.id},
     )
     files = pack.read_list(tokenizer.output)
-    tokenizer_paths = [file.path for file in files]
     packs = [tokenizer]
+    shared_paths = {device: [file.path for file in files] for device in LAYOUTS}
+    learnt = habits.learn_habits(recipe, source, directory, pipeline, stages, train)
+    if learnt is not None:
+        packs.append(learnt)
+        for file in pack.read_list(learnt.output):
+            files.append(file)
+            for device in GUESSING:
+                shared_paths[device].append(file.path)
     surveyed = decoder_stages.survey_sensitivity(recipe, source, directory, stages)
     paths: dict[str, dict[str, list[str]]] = {device: {} for device in LAYOUTS}
     sizes: dict[str, dict[str, Sizes]] = {device: {} for device in LAYOUTS}
@@ -103,7 +116,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages) -> Built:
         files += [file for file in made if file.path not in {known.path for known in files}]
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
-            paths[device][name] = [*graphs[layout], *own, *tokenizer_paths]
+            paths[device][name] = [*graphs[layout], *own, *shared_paths[device]]
             of = [file for file in files if file.path in paths[device][name]]
             planes = weighed.output / "planes.bin"
             sizes[device][name] = decoder_sizes(planes, shape, layout, of)

@@ -43,7 +43,10 @@ def build(
     out: Models = SITE / "models",
     train: Annotated[
         bool,
-        typer.Option("--train", help="Train the lab's models again instead of reading kept weights."),
+        typer.Option(
+            "--train",
+            help="Train, or count, again what is kept: the lab's weights, a chat model's habits.",
+        ),
     ] = False,
     measure: Annotated[
         bool,

@@ -81,6 +81,7 @@ class NativeDecoder:
         steps: tuple[int, int] | None = None,
     ) -> None:
         self._steps = steps
+        self.widest = 9 if steps is None else 1
         options = ort.SessionOptions()
         options.log_severity_level = 3
         for key, value in config.items():

@@ -77,6 +77,16 @@ class TextMeasure(Strict):
     window: int = Field(default=512, ge=16)
 
 
+class HabitsRecipe(Strict):
+    """What the model mostly says, counted in so many ``conversations`` of its own, with at most
+    ``tokens`` in each answer; the page guesses what follows at least ``least_share`` of the time."""
+
+    conversations: int = Field(default=640, ge=1)
+    tokens: int = Field(default=96, ge=2)
+    least_share: float = Field(default=0.25, gt=0, le=1)
+    seed: int = 0
+
+
 class DecoderCanary(Strict):
     """Conversations of one user turn, and how many greedy tokens of the answer are golden."""
 
@@ -112,6 +122,7 @@ class DecoderRecipe(BaseRecipe):
     dtypes: dict[DtypeName, WeightsDtype] = Field(min_length=1)
     default_dtype: str
     measure: TextMeasure
+    habits: HabitsRecipe | None = None
     canary: DecoderCanary
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Any
 from .canary import canary_difference, decoder_canary_difference
 from .catalog import Model, Pipeline, TextClassification, TextGeneration
 from .errors import Cancelled, CatalogError, SessionError, WorkerError
+from .generation.ngrams import NO_HABITS, Ngrams
 from .host import Decoder, OpenDecoder, OpenSession, Session, Tokenizer
 from .pipelines.encoder import VectorBatch, run_encoder
 from .pipelines.text_generation import Chat, OnPiece, OnPrefill, Render
@@ -71,6 +72,7 @@ class _Load:
     tokenizer: Tokenizer
     open_session: OpenSession | OpenDecoder
     render: Render | None
+    habits: Ngrams
     progress: Progress
 
 
@@ -95,19 +97,21 @@ class App:
         open_session: OpenSession | OpenDecoder,
         progress: Progress = lambda _stage: None,
         render: Render | None = None,
+        habits: Ngrams = NO_HABITS,
     ) -> Loaded:
         """Open ``model`` on the first of ``devices`` that opens it and answers its canary rightly.
 
         Args:
             open_session: gives a Session, or a Decoder when the model's task is text_generation.
             render: the model's chat template, when it has one.
+            habits: what it mostly says, to guess from.
 
         Raises:
             SessionError: of the last device, when none is left; the message names every one tried.
         """
         async with self._turn:
             await self._release()
-            asked = _Load(model, dtype, tokenizer, open_session, render, progress)
+            asked = _Load(model, dtype, tokenizer, open_session, render, habits, progress)
             self._running, loaded = await _open_first(asked, devices)
             return loaded
 
@@ -220,7 +224,7 @@ async def _open(asked: _Load, device: str, later: list[str]) -> tuple[_Vectors |
         if isinstance(model.pipeline, TextGeneration):
             if asked.render is None:
                 raise CatalogError("catalog_invalid", f"model {model.id!r} came without its template")
-            chat = Chat(opened, tokenizer, asked.render, model.pipeline)
+            chat = Chat(opened, tokenizer, asked.render, model.pipeline, asked.habits)
             running = _Talking(asked, chat, device, later)
             key = model.quality_key(device, dtype)
             difference = await decoder_canary_difference(model, key, opened, tokenizer, asked.render)

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from .errors import CatalogError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 Task = Literal["feature_extraction", "text_classification", "text_generation"]
 WeightClass = Literal["straw", "fly", "feather", "light", "welter", "middle", "heavy", "super-heavy"]
 Codec = Literal["identity", "zstd"]
-Role = Literal["graph", "weights", "tokenizer", "surrogate"]
+Role = Literal["graph", "weights", "tokenizer", "ngrams", "surrogate"]
 ROLES: tuple[Role, ...] = ("graph", "weights", "tokenizer")
-"""What it takes to open a model."""
+"""What it takes to open a model; ``ngrams`` only make one that talks faster."""
 
 Layout = Literal["file", "float32", "blocks", "int8"]
 

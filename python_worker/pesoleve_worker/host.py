@@ -78,6 +78,12 @@ class Decoder(Protocol):
         """How many tokens the KV cache holds."""
         ...
 
+    @property
+    def widest(self) -> int:
+        """The most tokens that may be fed at once to guess ahead: 1 where that takes as long as one
+        after the other, or answers otherwise."""
+        ...
+
     async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
         """Append ``ids`` to the cache; return the ``top_k`` candidates after each of the last ``keep``.
 

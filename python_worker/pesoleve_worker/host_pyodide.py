@@ -17,6 +17,7 @@ from pyodide.ffi import JsException, to_js
 from .app import App
 from .catalog import Model, Role, TextGeneration
 from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
+from .generation.ngrams import NO_HABITS, Ngrams
 from .host import Candidates, Tensor
 from .parse import parse
 from .pipelines.text_generation import Message, Render
@@ -80,6 +81,7 @@ class PyodideDecoder:
     def __init__(self, js_decoder: Any, js_host: Any) -> None:
         self._decoder = js_decoder
         self._later = js_host.later
+        self.widest = int(js_decoder.widest)
 
     @property
     def length(self) -> int:
@@ -192,6 +194,8 @@ class Worker:
             except JsException as error:
                 raise SessionError("session_failed", str(error)) from error
 
+        ngrams = next((roles["ngrams"] for roles in files.values() if "ngrams" in roles), None)
+        habits = NO_HABITS if ngrams is None else Ngrams.parse(ngrams.to_bytes())
         loaded = await self._app.load(
             defined.model,
             defined.dtype,
@@ -200,6 +204,7 @@ class Worker:
             open_session,
             payload.onStage,
             defined.render,
+            habits,
         )
         if loaded.device == devices[-1]:
             files.clear()  # there is no other device to open them on

@@ -13,7 +13,7 @@ import { html, PageElement } from './element.js';
  * @property {number} repetition_penalty
  * @property {number | null} seed
  * @property {string[]} stop
- * @property {boolean} prompt_lookup
+ * @property {boolean} speculative_decoding
  *
  * @typedef {'max_new_tokens' | 'temperature' | 'top_k' | 'top_p' | 'min_p' | 'repetition_penalty' | 'seed'} Figure
  */
@@ -28,7 +28,7 @@ export const DEFAULTS = Object.freeze({
   repetition_penalty: 1,
   seed: null,
   stop: [],
-  prompt_lookup: false,
+  speculative_decoding: true,
 });
 
 /** @type {{name: Figure, min: number, max: number, step: number, drawn: boolean}[]} `drawn`: only where chance is */
@@ -73,7 +73,6 @@ export class ChatControls extends PageElement {
   /** @override */
   render() {
     const { settings } = this;
-    const greedy = settings.temperature === 0;
     return html`
       <p class="controls__note">${t('chat.greedy')}</p>
       <div class="controls">
@@ -87,14 +86,14 @@ export class ChatControls extends PageElement {
                       this.change({ stop: value.split('\n').filter(Boolean) });
                     }}></textarea>
         </div>
-        <div class="controls__cell controls__cell--check ${greedy ? '' : 'controls__cell--idle'}">
-          <input id="setting-prompt_lookup" aria-describedby="help-prompt_lookup" type="checkbox"
-                 ?disabled=${!greedy} .checked=${settings.prompt_lookup}
+        <div class="controls__cell controls__cell--check">
+          <input id="setting-speculative_decoding" aria-describedby="help-speculative_decoding" type="checkbox"
+                 .checked=${settings.speculative_decoding}
                  @change=${(/** @type {Event} */ event) => {
                    const { checked } = /** @type {HTMLInputElement} */ (event.target);
-                   this.change({ prompt_lookup: checked });
+                   this.change({ speculative_decoding: checked });
                  }}>
-          ${words('prompt_lookup')}
+          ${words('speculative_decoding')}
         </div>
       </div>
       <button class="button button--quiet" type="button"

@@ -7,7 +7,7 @@ import { fetchedFiles } from './resource_timing.js';
  * @typedef {FetchedFile & {role: string}} Fetched  one request; `start` in seconds on the page's clock
  * @typedef {Pick<Fetched, 'from' | 'bytes' | 'start' | 'seconds'>} Request
  * @typedef {object} Row  a file, however often it was asked for
- * @property {string} role page, runtime, python, tokenizer, graph or weights
+ * @property {string} role page, runtime, python, tokenizer, ngrams, graph or weights
  * @property {string} path below the page's folder
  * @property {string} url
  * @property {FetchedFile['from']} from where it came, if only once, from the network
@@ -94,9 +94,9 @@ function row(url, all, base) {
   };
 }
 
-/** @param {string} role @returns {Group} a graph is of the model, as its weights are */
+/** @param {string} role @returns {Group} what is neither tokenizer nor weights of a model counts as these */
 export function groupOf(role) {
-  return role === 'graph' ? 'weights' : (GROUPS.find((group) => group === role) ?? 'page');
+  return role === 'graph' || role === 'ngrams' ? 'weights' : (GROUPS.find((group) => group === role) ?? 'page');
 }
 
 /** @param {string} url of something that the page itself fetched @returns {Group} */

@@ -16,6 +16,7 @@ const STAGE_OF = {
   python: 'python',
   tokenizer: 'weights',
   graph: 'weights',
+  ngrams: 'weights',
   weights: 'weights',
   decode: 'session',
   session: 'session',

@@ -65,7 +65,8 @@ export { plan, weigh } from './weigh.js';
  * @property {number} [repetition_penalty]
  * @property {number} [seed] makes sampling repeat itself
  * @property {string[]} [stop] strings that end the answer
- * @property {boolean} [prompt_lookup] guess from what was said; never changes a greedy answer
+ * @property {boolean} [speculative_decoding] guess what comes next, and check several tokens at once: the
+ *   same answer, sooner; true
  * @property {boolean} [log_probabilities]
  * @property {'oldest'} [trim] leave out the oldest turns where the conversation is too long
  * @property {AbortSignal} [signal] stops within a token

@@ -10,7 +10,7 @@
 export const VERSION = 1;
 
 /**
- * @typedef {'runtime' | 'python' | 'tokenizer' | 'graph' | 'weights' | 'decode' |
+ * @typedef {'runtime' | 'python' | 'tokenizer' | 'ngrams' | 'graph' | 'weights' | 'decode' |
  *   'session' | 'warm_up' | 'prefill'} Phase
  * @typedef {'wasm' | 'jspi' | 'asyncify'} RuntimeBuild
  *   ONNX Runtime Web's builds: WASM alone, or with WebGPU, by JSPI where the browser has it.
@@ -68,7 +68,7 @@ export const VERSION = 1;
  * @property {'eos' | 'stop' | 'length' | 'context'} finish_reason
  * @property {number} prompt_tokens
  * @property {number} cached_tokens of the prompt, which the KV cache held already
- * @property {number} accepted_tokens that prompt lookup guessed
+ * @property {number} accepted_tokens that were guessed
  * @property {number[]} log_probabilities
  * @property {{prefill: number, first_token: number, decode: number}} timings seconds
  * @property {{used: number, limit: number}} context tokens

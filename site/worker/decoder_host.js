@@ -25,6 +25,8 @@ export class DecoderHost {
     this.ort = ort;
     this.session = session;
     this.length = 0;
+    /** Nobody has measured whether a GPU takes several tokens of an answer for little more than one. */
+    this.widest = 1;
     this.kvNames = session.inputNames.filter((name) => name.startsWith('past_key_values.'));
     this.kvShape = kvShape;
     /** @type {Record<string, Tensor>} */

@@ -21,7 +21,7 @@ SCRIPTS = [*(SITE / "js").glob("*.js"), *(SITE / "components").glob("*.js")]
 
 SETTINGS = {
     "temperature", "top_k", "top_p", "min_p", "seed", "repetition_penalty", "max_new_tokens", "stop",
-    "prompt_lookup",
+    "speculative_decoding",
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ FAMILIES: dict[str, set[str]] = {
     "stage": {"runtime", "python", "weights", "session", "warm_up"},
     "status": {"waiting", "under_way", "done"},
     "part": {"model", "python", "runtime"},
-    "role": {"graph", "weights", "tokenizer", "python", "runtime", "page"},
+    "role": {"graph", "weights", "tokenizer", "ngrams", "python", "runtime", "page"},
     "time": {"download", "runtime", "python", "decode", "session", "warm_up", "total"},
     "metric": {"spearman", "kl", "perplexity", "top1_agreement"},
     "quality": {"spearman", "kl", "perplexity", "top1_agreement"},

@@ -179,7 +179,7 @@ OPTIONS: list[dict[str, Any]] = [
     {},
     {"log_probabilities": True, "repetition_penalty": 1.4},
     {"temperature": 1.2, "seed": 3, "log_probabilities": True},
-    {"prompt_lookup": True},
+    {"speculative_decoding": False},
     {"stop": ["aaaaa", "ebe"]},
 ]
 

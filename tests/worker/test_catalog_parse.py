@@ -91,7 +91,7 @@ def test_a_missing_key_is_named_with_its_place(entry: dict[str, Any]) -> None:
 
 def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
     del entry["devices"]["wasm"]["files"]
-    message = refusal({"schema_version": 5, "models": [entry]}, Catalog)
+    message = refusal({"schema_version": 6, "models": [entry]}, Catalog)
     assert message == "catalog.models[0].devices.wasm lacks files"
 
 
@@ -118,7 +118,7 @@ def test_the_place_is_told_from_the_catalog_down(entry: dict[str, Any]) -> None:
             ("files", 1, "role"),
             "decoder",
             "model.files[1].role",
-            "one of graph, weights, tokenizer, surrogate",
+            "one of graph, weights, tokenizer, ngrams, surrogate",
         ),
         (("files", 0, "dtype"), 32, "model.files[0].dtype", "str"),
         (("files", 1, "codec"), None, "model.files[1].codec", "one of identity, zstd"),

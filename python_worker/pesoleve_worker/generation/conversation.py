@@ -36,6 +36,11 @@ class Conversation:
         """How many ids the cache is known to hold."""
         return len(self._ids)
 
+    @property
+    def widest(self) -> int:
+        """The most tokens of an answer to feed at once (``Decoder.widest``)."""
+        return self._decoder.widest
+
     async def prefill(
         self,
         ids: Sequence[int],

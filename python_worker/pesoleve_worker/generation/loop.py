@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..errors import InputError
 from ..host import Tokenizer
 from .conversation import Conversation
-from .prompt_lookup import MOST_PROPOSED, PromptLookup
+from .guesses import Guesses
+from .ngrams import NO_HABITS, Ngrams
 from .sampler import Chosen, choose
 from .settings import GenerationSettings, candidate_count
 from .stopping import FinishReason
@@ -32,7 +33,7 @@ class Generated:
     """``token_ids`` include an end-of-sequence token and those of a stop string; ``text`` does not.
 
     ``cached_tokens`` of the prompt needed no feeding. ``log_probabilities`` are natural and, if asked
-    for, one a token. ``accepted_tokens`` are those that prompt lookup guessed.
+    for, one a token. ``accepted_tokens`` are those that were guessed.
     """
 
     token_ids: list[int]
@@ -54,6 +55,7 @@ async def generate(
     eos_token_ids: Collection[int],
     context: int,
     on_token: OnToken,
+    habits: Ngrams = NO_HABITS,
     told: Sequence[Chosen] = (),
     check_cancelled: Callable[[], None] = lambda: None,
     on_prefill: Callable[[int, int], None] = lambda _done, _total: None,
@@ -65,6 +67,7 @@ async def generate(
         prompt_ids: the ids of the whole conversation; what of it the cache holds is not fed again.
         context: the most tokens the cache may hold. The last token generated is never fed.
         on_token: called whenever text is finished, and at the end if anything was not told.
+        habits: what the model mostly says, to guess from.
         told: the answer's beginning, which ``on_token`` was told of before a failure. What follows is
             as if there had been none.
         check_cancelled: called before every chunk of the prompt and every token; raises to stop, and
@@ -87,8 +90,10 @@ async def generate(
     if not settings.greedy:
         for _ in told:
             rng.random()  # each was drawn with one
-    # A guess is checked against the one likeliest token: sampling has none.
-    lookup = PromptLookup(ids) if settings.prompt_lookup and settings.greedy else None
+    # Each token is chosen as it would have been, by the same draw of the same numbers; what follows a
+    # guess is of use when the guess was chosen.
+    widest = conversation.widest if settings.speculative_decoding else 1
+    guesses = Guesses(ids, habits) if widest > 1 else None
     transcript = Transcript(tokenizer, settings, eos_token_ids, on_token)
     transcript.replay(told)
 
@@ -110,14 +115,16 @@ async def generate(
             if not transcript.token_ids:
                 first_chosen = clock()
             seen.add(chosen.token_id)
-            if lookup:
-                lookup.append(chosen.token_id)
+            if guesses:
+                guesses.append(chosen.token_id)
             transcript.add(chosen)
             # What follows was computed after ``proposed``, and holds only if that was chosen.
             if transcript.finish_reason or chosen.token_id != proposed:
                 break
             accepted += 1
         accepted_tokens += accepted
+        if guesses:
+            guesses.judge(accepted)
         conversation.truncate(conversation.length - len(proposal) + accepted)
         if not transcript.finish_reason and conversation.length >= context:
             transcript.finish("context")
@@ -125,12 +132,11 @@ async def generate(
             break
         # Every guess takes a place in the cache beside the last token's, and may become a token
         # beside the one that follows it.
-        most = min(MOST_PROPOSED, context - conversation.length - 1, transcript.room - 1)
-        proposal = lookup.propose(most) if lookup else []
+        room = min(widest - 1, context - conversation.length - 1, transcript.room - 1)
+        proposal = guesses.propose(room) if guesses else []
         positions = await conversation.feed(
             [transcript.token_ids[-1], *proposal],
-            # A guess is made of seen tokens, so accepting it does not make the penalty fall on more.
-            candidate_count(settings, len(seen)),
+            candidate_count(settings, len(seen) + len(proposal)),
             keep=1 + len(proposal),
         )
 

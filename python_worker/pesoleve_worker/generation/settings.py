@@ -20,6 +20,8 @@ class GenerationSettings:
     """Named and meant as in transformers' ``GenerationConfig``; a temperature of 0 is greedy.
 
     ``top_k`` 0, ``top_p`` 1, ``min_p`` 0 and ``repetition_penalty`` 1 do nothing.
+    ``speculative_decoding`` changes nothing but the time, where the device takes several tokens at once
+    for little more than one.
     """
 
     max_new_tokens: int = 256
@@ -30,7 +32,7 @@ class GenerationSettings:
     repetition_penalty: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    prompt_lookup: bool = False
+    speculative_decoding: bool = True
     log_probabilities: bool = False
 
     @property

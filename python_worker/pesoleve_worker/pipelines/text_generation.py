@@ -10,6 +10,7 @@ from ..catalog import TextGeneration
 from ..errors import InputError
 from ..generation.conversation import Conversation
 from ..generation.loop import generate
+from ..generation.ngrams import NO_HABITS, Ngrams
 from ..generation.sampler import Chosen
 from ..generation.settings import GenerationSettings, parse_settings
 from ..generation.trim import trim_oldest
@@ -37,9 +38,15 @@ class Chat:
     """One decoder in conversation; the KV cache outlives a turn, so that the next feeds what is new."""
 
     def __init__(
-        self, decoder: Decoder, tokenizer: Tokenizer, render: Render, pipeline: TextGeneration
+        self,
+        decoder: Decoder,
+        tokenizer: Tokenizer,
+        render: Render,
+        pipeline: TextGeneration,
+        habits: Ngrams = NO_HABITS,
     ) -> None:
         self.decoder = decoder
+        self._habits = habits
         self._conversation = Conversation(decoder)
         self._tokenizer = tokenizer
         self._render = render
@@ -118,6 +125,7 @@ class Chat:
             eos_token_ids=self._pipeline.eos_token_ids,
             context=self._pipeline.context,
             on_token=tell,
+            habits=self._habits,
             told=list(answer.told),
             check_cancelled=check_cancelled,
             on_prefill=on_prefill,

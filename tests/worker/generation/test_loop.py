@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pesoleve_worker.errors import Cancelled, InputError, SessionError
 from pesoleve_worker.generation.loop import Generated
+from pesoleve_worker.generation.ngrams import ANY, Ngrams
 from pesoleve_worker.host import Candidates
 from tests.worker.generation.toy_decoder import (
     EOS,
@@ -61,23 +62,45 @@ def test_greedy_is_the_likeliest_of_the_whole_vocabulary(
     assert_told_whole(stage, made)
 
 
-@given(PROMPTS, ORDERS, PENALTIES, STOPS, st.integers(1, 40), st.integers(11, 40))
-def test_prompt_lookup_changes_no_token(
+TOKENS = st.integers(0, VOCABULARY - 1)
+HABITS = st.lists(st.tuples(TOKENS | st.just(ANY), TOKENS, TOKENS), max_size=60)
+
+
+@given(
+    PROMPTS,
+    ORDERS,
+    st.sampled_from([0, 0.5, 1.5]),
+    PENALTIES,
+    STOPS,
+    st.integers(1, 40),
+    st.integers(11, 40),
+    HABITS,
+    st.integers(1, 9),
+)
+def test_guessing_changes_nothing_but_how_often_the_model_is_fed(
     prompt: list[int],
     order: int | None,
+    temperature: float,
     penalty: float,
     stop: list[str],
     most: int,
     context: int,
+    habits: list[tuple[int, int, int]],
+    widest: int,
 ) -> None:
-    def played(lookup: bool) -> tuple[Stage, Generated]:
+    def played(guessing: bool) -> tuple[Stage, Generated]:
         stage = Stage(ToyDecoder(order, eos_logit=2.5), context)
+        stage.decoder.widest = widest
+        stage.habits = Ngrams(habits)
         made = stage.play(
             prompt,
             max_new_tokens=most,
+            temperature=temperature,
+            top_k=5,
+            seed=7,
             repetition_penalty=penalty,
             stop=stop,
-            prompt_lookup=lookup,
+            speculative_decoding=guessing,
             log_probabilities=True,
         )
         return stage, made
@@ -90,12 +113,13 @@ def test_prompt_lookup_changes_no_token(
     assert len(plain_stage.decoder.fed) == len(stage.decoder.fed) + made.accepted_tokens
     assert stage.checks == plain_stage.checks
     assert plain.accepted_tokens == 0
+    assert max(map(len, stage.decoder.fed[1:]), default=0) <= widest
 
 
 @given(PROMPTS)
-def test_prompt_lookup_feeds_less_often_where_text_repeats(prompt: list[int]) -> None:
+def test_guessing_feeds_less_often_where_text_repeats(prompt: list[int]) -> None:
     stage = Stage(ToyDecoder(order=1))
-    made = stage.play(prompt, max_new_tokens=100, prompt_lookup=True)
+    made = stage.play(prompt, max_new_tokens=100, speculative_decoding=True)
     # One token decides the next: within the vocabulary's size the text goes round in circles.
     assert len(stage.decoder.fed) < 70
     assert made.accepted_tokens > 30
@@ -106,7 +130,7 @@ def test_prompt_lookup_feeds_less_often_where_text_repeats(prompt: list[int]) ->
     ("most", "context", "longest", "reason"),
     [(200, 60, 60, "context"), (50, 4096, 3 + 50 - 1, "length")],
 )
-def test_prompt_lookup_feeds_nothing_that_could_not_be_used(
+def test_guesses_that_could_not_be_used_are_not_fed(
     most: int, context: int, longest: int, reason: str
 ) -> None:
     lengths = []
@@ -117,28 +141,40 @@ def test_prompt_lookup_feeds_nothing_that_could_not_be_used(
             return await super().feed(ids, top_k, keep)
 
     stage = Stage(Watched(order=1), context)
-    made = stage.play([3, 4, 5], max_new_tokens=most, prompt_lookup=True)
+    made = stage.play([3, 4, 5], max_new_tokens=most, speculative_decoding=True)
     assert made.finish_reason == reason
     assert made.accepted_tokens > 0
     assert max(lengths) == longest
 
 
-def test_sampling_ignores_prompt_lookup() -> None:
-    def played(lookup: bool) -> Generated:
-        stage = Stage(ToyDecoder(order=1))
-        return stage.play([1, 2], temperature=0.8, seed=5, max_new_tokens=40, prompt_lookup=lookup)
+def test_habits_are_guessed_where_nothing_was_said_before() -> None:
+    decoder = ToyDecoder(order=1)
+    said = greedy_by_hand(decoder, [0], 4)
+    assert len({0, *said[:3]}) == 4, "nothing that looking up could find"
+    stage = Stage(decoder)
+    stage.habits = Ngrams((ANY, first, after) for first, after in itertools.pairwise([0, *said]))
+    made = stage.play([0], max_new_tokens=4)
+    assert made.token_ids == said
+    assert stage.decoder.fed == [[0], said[:3]]
+    assert made.accepted_tokens == 2
 
-    assert played(True) == played(False)
+
+def test_a_device_that_takes_tokens_one_by_one_is_not_guessed_for() -> None:
+    stage = Stage(ToyDecoder(order=1))
+    stage.decoder.widest = 1
+    made = stage.play([3, 4, 5], max_new_tokens=50)
+    assert made.accepted_tokens == 0
+    assert [len(ids) for ids in stage.decoder.fed] == [3] + [1] * 49
 
 
 @given(PROMPTS, PROMPTS, st.booleans())
 def test_a_second_turn_feeds_only_what_is_new(
-    first: list[int], second: list[int], lookup: bool
+    first: list[int], second: list[int], guessing: bool
 ) -> None:
     stage = Stage(ToyDecoder(order=None))
-    one = stage.play(first, max_new_tokens=6, prompt_lookup=lookup)
+    one = stage.play(first, max_new_tokens=6, speculative_decoding=guessing)
     said = [*first, *one.token_ids]
-    two = stage.play([*said, *second], max_new_tokens=6, prompt_lookup=lookup)
+    two = stage.play([*said, *second], max_new_tokens=6, speculative_decoding=guessing)
     fresh = Stage(ToyDecoder(order=None)).play([*said, *second], max_new_tokens=6)
     assert two.token_ids == fresh.token_ids
     # The last token of the first turn was chosen, never fed.
@@ -150,18 +186,18 @@ def test_a_second_turn_feeds_only_what_is_new(
 
 @given(PROMPTS, st.integers(1, 30), ORDERS, st.booleans())
 def test_a_cancel_at_any_token_leaves_a_cache_to_go_on_from(
-    prompt: list[int], cancel_at: int, order: int | None, lookup: bool
+    prompt: list[int], cancel_at: int, order: int | None, guessing: bool
 ) -> None:
     stage = Stage(ToyDecoder(order))
     stage.cancel_at = cancel_at
     with pytest.raises(Cancelled):
-        stage.play(prompt, max_new_tokens=40, prompt_lookup=lookup)
+        stage.play(prompt, max_new_tokens=40, speculative_decoding=guessing)
     assert list(stage.conversation.ids) == stage.decoder.ids
     told = joined(ids for _, ids, _ in stage.pieces)
     # The first check is the prompt's, the second comes before the first token.
     assert len(told) == max(0, cancel_at - 2)
     stage.cancel_at = None
-    again = stage.play(prompt, max_new_tokens=40, prompt_lookup=lookup)
+    again = stage.play(prompt, max_new_tokens=40, speculative_decoding=guessing)
     assert again.token_ids == greedy_by_hand(stage.decoder, prompt, 40)
     assert again.token_ids[: len(told)] == told
 
@@ -195,12 +231,12 @@ def test_an_end_of_sequence_token_ends_it_without_text() -> None:
 
 @given(PROMPTS, st.integers(0, 12), st.integers(1, 3), st.booleans())
 def test_a_stop_string_of_several_tokens_ends_it_and_is_not_told(
-    prompt: list[int], start: int, size: int, lookup: bool
+    prompt: list[int], start: int, size: int, guessing: bool
 ) -> None:
     stage = Stage(ToyDecoder())
     whole = Letters().decode(greedy_by_hand(stage.decoder, prompt, 20))
     stop = whole[start : start + size]
-    made = stage.play(prompt, stop=[stop], max_new_tokens=20, prompt_lookup=lookup)
+    made = stage.play(prompt, stop=[stop], max_new_tokens=20, speculative_decoding=guessing)
     at = whole.index(stop)
     assert made.finish_reason == "stop"
     assert made.text == whole[:at]
@@ -217,10 +253,10 @@ def test_text_held_back_for_a_stop_string_is_told_at_the_end() -> None:
     assert made.finish_reason == "length"
 
 
-@pytest.mark.parametrize("lookup", [False, True])
-def test_a_full_context_ends_it(lookup: bool) -> None:
+@pytest.mark.parametrize("guessing", [False, True])
+def test_a_full_context_ends_it(guessing: bool) -> None:
     stage = Stage(ToyDecoder(order=1), context=30)
-    made = stage.play([1, 2, 3, 4], prompt_lookup=lookup)
+    made = stage.play([1, 2, 3, 4], speculative_decoding=guessing)
     assert made.finish_reason == "context"
     # The last token needs no place in the cache.
     assert 4 + len(made.token_ids) == 31

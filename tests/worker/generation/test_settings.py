@@ -32,10 +32,10 @@ def test_everything_given_is_kept() -> None:
         "repetition_penalty": 1.1,
         "seed": 0,
         "stop": ["\n", "User:"],
-        "prompt_lookup": True,
+        "speculative_decoding": False,
         "log_probabilities": True,
     }
-    expected = GenerationSettings(9, 1.0, 40, 0.9, 0.05, 1.1, 0, ("\n", "User:"), True, True)
+    expected = GenerationSettings(9, 1.0, 40, 0.9, 0.05, 1.1, 0, ("\n", "User:"), False, True)
     assert parse_settings(given_values) == expected
     assert isinstance(parse_settings(given_values).temperature, float)
 
@@ -64,7 +64,7 @@ def test_everything_given_is_kept() -> None:
         ("stop", [3], "strings of 1 to"),
         ("stop", ["x" * 257], "strings of 1 to"),
         ("stop", ["x"] * 65, "at most 64"),
-        ("prompt_lookup", 1, "true or false"),
+        ("speculative_decoding", 1, "true or false"),
         ("log_probabilities", "yes", "true or false"),
     ],
 )

@@ -11,6 +11,7 @@ from itertools import chain
 from pesoleve_worker.errors import Cancelled, SessionError
 from pesoleve_worker.generation.conversation import Conversation
 from pesoleve_worker.generation.loop import Generated, generate
+from pesoleve_worker.generation.ngrams import Ngrams
 from pesoleve_worker.generation.settings import parse_settings
 from pesoleve_worker.host import Candidates
 
@@ -35,6 +36,7 @@ class ToyDecoder:
         self.ids: list[int] = []
         self.fed: list[list[int]] = []
         self.failing = False
+        self.widest = 9
 
     @property
     def length(self) -> int:
@@ -94,6 +96,7 @@ class Stage:
         self.cancel_at: int | None = None
         self.checks = 0
         self.clock: Callable[[], float] = lambda: 0.0
+        self.habits = Ngrams()
 
     def play(self, prompt: Sequence[int], **settings: object) -> Generated:
         return asyncio.run(self.generate(prompt, **settings))
@@ -111,6 +114,7 @@ class Stage:
             eos_token_ids=[EOS],
             context=self.context,
             on_token=lambda *piece: self.pieces.append(piece),
+            habits=self.habits,
             check_cancelled=self._check,
             on_prefill=lambda *progress: self.prefills.append(progress),
             clock=self.clock,
