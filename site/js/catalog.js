@@ -9,7 +9,7 @@ import { PesoLeveError } from './errors.js';
  */
 
 export const DEFAULT_CATALOG = new URL('../models/catalog.json', import.meta.url).href;
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 // As in site/schema/catalog.schema.json: one folder, one content-addressed name, nothing above.
 const PATH = /^[a-z0-9][a-z0-9._-]*\/[a-z0-9_]+-[0-9a-f]{16}\.[a-z0-9.]+$/;

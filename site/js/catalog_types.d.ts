@@ -17,7 +17,7 @@ export type Path = string;
  * What the export hands to the page. Every path is content-addressed and relative to the catalog; `bytes` is what crosses the wire.
  */
 export interface Catalog {
-  schema_version: 5;
+  schema_version: 6;
   models: Model[];
 }
 export interface Model {
@@ -153,7 +153,7 @@ export interface TextGeneration {
  * `bytes` and `sha256` are of what crosses the wire; `decoded_bytes` of what it becomes. What is large travels as several rows of one role and dtype, its shards, of at most 16 MiB on the wire each: the content is what they become, one after the other.
  */
 export interface File {
-  role: "graph" | "weights" | "tokenizer" | "surrogate";
+  role: "graph" | "weights" | "tokenizer" | "ngrams" | "surrogate";
   path: Path;
   dtype: Dtype | null;
   codec: "identity" | "zstd";
