@@ -50,14 +50,15 @@ CACHE = Path(".cache/bench")
 ID = "smollm2-135m-instruct"
 ROUNDS = 3
 LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
-NEW_TOKENS = {"warm_up": 32, "short": 64, "long": 32}
+NEW_TOKENS = {"warm_up": 32, "short": 64, "unguessed": 64, "long": 32}
 
 OURS = """
   const { load } = await import(new URL('/site/js/pesoleve.js', location.href));
   const model = await load('{ID}', {
     device: argument.device, dtype: argument.dtype });
-  const speak = async ({ messages, count }, tell) => {
-    for await (const { token_ids } of model.generate(messages, { max_new_tokens: count })) {
+  const speak = async ({ messages, count, guessing }, tell) => {
+    const options = { max_new_tokens: count, speculative_decoding: guessing };
+    for await (const { token_ids } of model.generate(messages, options)) {
       tell(token_ids.length);
     }
   };
@@ -151,7 +152,9 @@ def measure(
         before = set(renderers())
         warm = browser.context.new_page()
         warm.goto(site)
-        result = run_page(warm, contender, prompts)
+        guesses = contender.script is OURS
+        asked = {name: prompt for name, prompt in prompts.items() if guesses or prompt["guessing"]}
+        result = run_page(warm, contender, asked)
         memory = peak_beside(before)
     figures = {
         "cold": cold_load,
@@ -159,12 +162,10 @@ def measure(
         "load_memory": cold_memory,
         "memory": memory,
     }
-    for name in ("short", "long"):
-        answer = result["answers"][name]
+    for name, answer in result["answers"].items():
         gaps = [b - a for a, b in zip(answer["times"], answer["times"][1:], strict=False)]
         figures[f"{name}_first"] = answer["first"]
         figures[f"{name}_decode"] = len(gaps) / sum(gaps)
-        figures[f"{name}_decode_median"] = 1 / statistics.median(gaps)
     return figures
 
 
@@ -189,6 +190,7 @@ def make_prompts(model: Model, tokenizer: Tokenizer) -> dict[str, Any]:
     chats = {
         "warm_up": chat("Warm up.", "Tell me a story.", SHORT),
         "short": chat("Be brief and kind.", "Why is a small model good?", SHORT),
+        "unguessed": chat("Be kind and brief.", "Why is a small model good?", SHORT),
         "long": chat("You summarize speeches.", "Summarize this:", LONG),
     }
     return {
@@ -196,6 +198,7 @@ def make_prompts(model: Model, tokenizer: Tokenizer) -> dict[str, Any]:
             "messages": messages,
             "text": chat_prompt(messages, pipeline),
             "count": NEW_TOKENS[name],
+            "guessing": name != "unguessed",
         }
         for name, messages in chats.items()
     }
