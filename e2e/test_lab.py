@@ -24,7 +24,7 @@ from .visit import Visit
 
 READY = 120_000
 FORMS = [
-    ("sentiment-student-1m", "q8"),
+    ("sentiment-student-1m", "q8_dynamic"),
     ("sentiment-2mb", "q2"),
     ("sentiment-5mb", "q4"),
     ("sentiment-shared", "q4"),
