@@ -5,6 +5,8 @@ GPUs that answer wrongly and report no error are a known plague; only running sh
 
 from __future__ import annotations
 
+import operator
+
 from .catalog import Model, TextGeneration
 from .errors import CatalogError
 from .host import Decoder, Session, Tokenizer
@@ -36,17 +38,23 @@ async def decoder_canary_difference(
 ) -> float:
     """Return the share of golden tokens that the decoder, choosing the likeliest, gets wrong.
 
-    The cache is empty again afterwards.
+    The prompt is fed, then one golden token, then the others as many at once as an answer's tokens may
+    be: one wrong token is one, not all that follow. The cache is empty again afterwards.
     """
     wrong = total = 0
     for text, golden in zip(model.canary.inputs, _golden(model, dtype), strict=True):
         decoder.truncate(0)
         ids = tokenizer.encode(render([{"role": "user", "content": text}]), special=False)
-        for expected in golden:
-            candidates = await decoder.feed(ids, 1)
-            ids = [int(expected)]  # one wrong token is one, not all that follow
-            wrong += candidates[-1].ids[0] != int(expected)
-            total += 1
+        expected, at = [int(token) for token in golden], 0
+        while at < len(expected):
+            candidates = await decoder.feed(ids, 1, keep=len(ids) if at else 1)
+            answers = [found.ids[0] for found in candidates]
+            end = at + len(answers)
+            wrong += sum(map(operator.ne, answers, expected[at:end]))
+            # The last is fed to nothing.
+            ids = expected[end - 1 : -1][: decoder.widest if at else 1]
+            at = end
+        total += len(expected)
     decoder.truncate(0)
     return wrong / total if total else float("inf")
 

@@ -39,7 +39,8 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return replace(entry, task="text_generation", pipeline=pipeline(), canary=canary)
 
 
-CANARY_FEEDS = COUNT * len(CANARY)
+CANARY_FEEDS = 3 * len(CANARY)
+"""The prompt, one token, and the others at once."""
 
 
 class Devices:
