@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import platform
-import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -33,9 +33,9 @@ def report(results: dict[str, Any]) -> str:
         f"Written by `make bench` on {about['date']}: Chromium {about['chromium']}, "
         f"{about['machine']}, {about['rounds']} interleaved rounds; "
         + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
-        + ". Medians, with the least and the most in brackets; a round's tokens/s are all tokens but the "
-        "first over the time from it to the last. From a server on the same machine, so that a cold load is "
-        "everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
+        + ". Medians, with the least and the most in brackets; a round's tokens/s are all tokens but "
+        "the first over the time from it to the last. From a server on the same machine, so that a "
+        "cold load is everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
         f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); "
         "wllama does not give its logits.",
         "",
