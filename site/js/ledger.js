@@ -96,7 +96,9 @@ function row(url, all, base) {
 
 /** @param {string} role @returns {Group} what is neither tokenizer nor weights of a model counts as these */
 export function groupOf(role) {
-  return role === 'graph' || role === 'ngrams' ? 'weights' : (GROUPS.find((group) => group === role) ?? 'page');
+  return role === 'graph' || role === 'ngrams'
+    ? 'weights'
+    : (GROUPS.find((group) => group === role) ?? 'page');
 }
 
 /** @param {string} url of something that the page itself fetched @returns {Group} */
