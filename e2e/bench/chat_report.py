@@ -35,8 +35,8 @@ def report(results: dict[str, Any]) -> str:
         + ", ".join(f"{name} {version}" for name, version in about["peers"].items())
         + ". Medians, with the least and the most in brackets; a round's tokens/s are all tokens but "
         "the first over the time from it to the last. From a server on the same machine, so that a "
-        "cold load is everything but the network. Loading Peso Leve includes Python. KL is in nats from the "
-        f"dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); "
+        "cold load is everything but the network. Loading Peso Leve includes Python. KL is in nats "
+        f"from the dequantized GGUF (ours on 4,096 tokens, theirs on {KL_TOKENS:,}); "
         "wllama does not give its logits.",
         "",
         "| | wire, MB | KL | " + " | ".join(title for _, title, _ in COLUMNS) + " |",
