@@ -25,6 +25,7 @@ from pesoleve.sources import resolve
 from pesoleve.sources.gguf_file import GgufFile
 from pesoleve.weights import source_names
 from pesoleve_worker.catalog import Model
+from pesoleve_worker.generation.ngrams import Ngrams
 from tests.export.decoder_workshop import unpacked
 from tests.tiny_gguf import gguf_name
 
@@ -47,6 +48,17 @@ def model() -> Model:
 def assert_same(ours: Any, theirs: Any, name: str) -> None:
     assert ours.shape == theirs.shape, name
     assert float(np.abs(ours - theirs).max()) == 0.0, name
+
+
+def test_its_habits_are_its_own_and_light(model: Model, tmp_path: Path) -> None:
+    files = unpacked(model, MODELS / ID, "wasm", model.default_dtype)
+    (tmp_path / "tokenizer.json").write_bytes(files["tokenizer"])
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    habits = Ngrams.parse(files["ngrams"])
+    ids = tokenizer.encode("I'm happy to", add_special_tokens=False).ids
+    assert tokenizer.decode(habits.follow(ids, 1)).strip() == "help"
+    (wire,) = (file for file in model.files if file.role == "ngrams")
+    assert wire.bytes < 200_000
 
 
 def test_every_tensor_survives_its_planes(gguf: GgufFile) -> None:
