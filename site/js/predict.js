@@ -23,9 +23,9 @@ export const WAITING = 1.25;
 const OPENING = { file: 4e-9, float32: 3.7e-9, int8: 1.7e-8, blocks: 1e-8 };
 const DECODING = 5e-9;
 
-/** How many times as many tokens a second come where the model's habits are guessed: from none to two in three
- * steps bring a second token, which takes a tenth longer (e2e/bench/chat.md). */
-const GUESSING = 1.2;
+/** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
+ * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
+const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and a first run, on the machine below. */
 const ENGINE_SECONDS = 1.7;

@@ -155,8 +155,8 @@ def test_habits_are_guessed_where_nothing_was_said_before() -> None:
     stage.habits = Ngrams((ANY, first, after) for first, after in itertools.pairwise([0, *said]))
     made = stage.play([0], max_new_tokens=4)
     assert made.token_ids == said
-    assert stage.decoder.fed == [[0], said[:3]]
-    assert made.accepted_tokens == 2
+    assert stage.decoder.fed == [[0], said[:2], [said[2]]]
+    assert made.accepted_tokens == 1
 
 
 def test_a_device_that_takes_tokens_one_by_one_is_not_guessed_for() -> None:
