@@ -9,8 +9,8 @@ from .ngrams import Ngrams
 from .prompt_lookup import PromptLookup
 
 MOST_GUESSES = 8
-"""Of a text that was said before: one at first, and twice as many after all of them were right. A second
-token in a step takes a tenth longer in fp32, a third one three times that."""
+"""Of a text that was said before: one at first, and twice as many after all of them were right. A
+second token in a step takes a tenth longer in fp32, a third one three times that."""
 
 
 class Guesses:
