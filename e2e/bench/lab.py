@@ -37,7 +37,7 @@ TIME = """
   const model = await pesoleve.load(id, { device: 'wasm', dtype, keep: false });
   // Until the browser has compiled for speed what it runs often.
   for (let i = 0, end = performance.now() + 2000; performance.now() < end; i++) {
-    await model.run([sentences[i % sentences.length]]);
+    await model.run([sentences[i %% sentences.length]]);
   }
   const times = [];
   for (const text of sentences) {
