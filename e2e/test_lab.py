@@ -133,6 +133,12 @@ def test_a_point_tells_its_chain_to_the_keyboard(
     )
     points = page.locator(".lab-chart__point")
     expect(points).to_have_count(forms)
+    student = models["sentiment-student-1m"].quality
+    reached = max(row.value for row in student if row.dataset == "movies-test")
+    rival = max(baseline["accuracy"] for baseline in figures["baselines"])
+    told = page.locator("pl-lab-panel").get_by_text("Does the smallest student beat")
+    expect(told).to_contain_text("Yes:" if reached > rival else "No:")
+    expect(told).to_contain_text(f"{100 * rival:.1f}%")
     point = page.get_by_role("button", name="All together, 2 MB, q2")
     point.focus()
     page.keyboard.press("Enter")

@@ -22,8 +22,10 @@ const TECHNIQUES = [
   'parameter_sharing',
 ];
 
+const SMALLEST = 'sentiment-student-1m';
+
 /** What is tried at first: light, and unlike one another. */
-const FIRST = ['sentiment-student-1m', 'sentiment-2mb'];
+const FIRST = [SMALLEST, 'sentiment-2mb'];
 
 export class LabPanel extends PageElement {
   /** @override */
@@ -101,6 +103,7 @@ export class LabPanel extends PageElement {
         <div class="calculator__scroll" tabindex="0" role="region" aria-label=${t('lab.table')}>
           ${this.renderTable(all, best)}
         </div>
+        ${this.renderSmallest(all)}
         ${this.renderGeneral(all)}
         <h3>${t('lab.when')}</h3>
         <dl class="lab__techniques">
@@ -185,6 +188,25 @@ export class LabPanel extends PageElement {
             : number(point.milliseconds, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
         }</td>
       </tr>`;
+  }
+
+  /** The smallest student beside the best of the small competitors. @param {Point[]} all */
+  renderSmallest(all) {
+    const rival = this.figures?.baselines.toSorted((a, b) => b.accuracy - a.accuracy)[0];
+    const [student] = all
+      .filter(({ model }) => model.id === SMALLEST)
+      .toSorted((a, b) => b.accuracy - a.accuracy);
+    if (rival === undefined || student === undefined) return nothing;
+    const better = student.accuracy > rival.accuracy;
+    return html`
+      <p>${t(better ? 'lab.smallest.better' : 'lab.smallest.worse', {
+        title: student.model.title[locale()],
+        dtype: student.dtype,
+        bytes: megabytes(student.bytes),
+        accuracy: percent(student.accuracy),
+        rival: t(`lab.baseline.${rival.name}`),
+        theirs: percent(rival.accuracy),
+      })}</p>`;
   }
 
   /** A small tuned model beside a large general one. @param {Point[]} all */
