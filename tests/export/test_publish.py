@@ -173,7 +173,7 @@ def test_an_absent_catalog_reads_as_an_empty_one(shop: Shop) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b"[]", "is not valid at \\$"),
         (b'{"schema_version": 99, "models": []}', r"is not valid at \$.schema_version"),
-        (b'{"schema_version": 5, "models": [{}]}', r"is not valid at \$.models\[0\]"),
+        (b'{"schema_version": 6, "models": [{}]}', r"is not valid at \$.models\[0\]"),
     ],
 )
 def test_a_broken_catalog_is_refused_with_its_name(shop: Shop, content: bytes, said: str) -> None:
@@ -193,4 +193,4 @@ def test_the_catalog_is_written_as_plain_utf8(shop: Shop) -> None:
     shop.publish((accented, packed))
     text = (shop.models / CATALOG).read_text(encoding="utf-8")
     assert "ação" in text
-    assert json.loads(text)["schema_version"] == 5
+    assert json.loads(text)["schema_version"] == 6

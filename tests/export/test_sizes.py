@@ -92,10 +92,9 @@ def classifier_bytes(recipe: ClassifierRecipe, model: Model, dtype: str) -> int:
         return base + adapter + 4 * hidden * len(snippets.LABELS[recipe.dataset])
     if of.bits == 16:
         return sum((2 if len(t.shape) == 2 and t.count >= 4096 else 4) * t.count for t in tensors)
-    if of.compute != "float":  # one scale, and one zero point, for each output of a matrix
+    if of.compute != "float":  # the scale and the zero point of each output stay in the graph
         whole = {"matrix": 1, "embedding": 1, "vector": 4}
-        scales = sum(5 * t.shape[-1] for t in tensors if t.kind == "matrix")
-        return sum(whole[t.kind] * t.count for t in tensors) + scales
+        return sum(whole[t.kind] * t.count for t in tensors)
     positions = next(tensor.count for tensor in tensors if tensor.name == "positions")
     if of.bits < 16 and positions >= 4096:  # which is in no block, and halved
         return qdq_bytes(tensors, stored_bits(of.bits), of.block_size) - 2 * positions
