@@ -32,8 +32,9 @@ Kind = Literal[
 PIECE = 32 << 10
 SHIFT = 1000
 """How far off a wrong range is, in bytes."""
-BEFORE_A_CUT = 0.2
-"""Seconds: what has come, and not been handed to the page, a browser drops with the connection."""
+BEFORE_A_CUT = 1
+"""Seconds: what has come, and not been handed to the page, a browser drops with the connection. A busy
+machine was seen to take more than 0.2 to hand over a megabyte."""
 CLOSES = 15
 """Seconds that a browser may take to close a connection: Chromium at times takes 5."""
 
