@@ -32,7 +32,7 @@ Kind = Literal[
 PIECE = 32 << 10
 SHIFT = 1000
 """How far off a wrong range is, in bytes."""
-BEFORE_A_CUT = 1
+BEFORE_A_CUT = 0.6
 """Seconds: what has come, and not been handed to the page, a browser drops with the connection. A busy
 machine was seen to take more than 0.2 to hand over a megabyte."""
 CLOSES = 15
