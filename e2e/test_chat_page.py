@@ -174,6 +174,27 @@ def test_stop_keeps_what_came_and_answer_again_replaces_it(chat: Page) -> None:
     expect(answers(chat).last).to_contain_text("Stopped at the longest answer allowed.")
 
 
+def test_guessing_ahead_can_be_switched_off_and_answers_alike(chat: Page) -> None:
+    fold = chat.locator("details", has=chat.get_by_text("How it picks its words"))
+    guessed, said = list[int](), list[str]()
+    for guessing in (True, False):
+        fold.locator("summary").click()
+        chat.get_by_role("checkbox", name="Guess ahead").set_checked(guessing)
+        fold.locator("summary").click()
+        said.append(words(ask(chat, "Tell me about cheese.")))
+        guessed.append(
+            chat.evaluate(
+                "document.querySelector('pl-chat-panel').model.stats.generations.at(-1).accepted_tokens"
+            )
+        )
+        chat.get_by_role("button", name="Clear").click()
+    fold.locator("summary").click()
+    chat.get_by_role("checkbox", name="Guess ahead").check()
+    fold.locator("summary").click()
+    assert said[0] == said[1]
+    assert guessed[0] > 0 == guessed[1]
+
+
 def test_html_is_text_whoever_writes_it(chat: Page, shared: Visit) -> None:
     answer = ask(chat, "Repeat exactly: <img src=x onerror=alert(1)>")
     assert "<img src=x onerror=alert(1)>" in words(answer)

@@ -125,17 +125,19 @@ def read_kept(model_id: str, of: dict[str, Any], folder: Path) -> bytes | None:
         of: JSON that says what they should be of.
 
     Raises:
-        SourceError: when they are of something else.
+        SourceError: when they are of something else, or damaged.
     """
     path = _path(folder, model_id)
     if not path.exists():
         return None
-    note, content = zstandard.ZstdDecompressor().decompress(path.read_bytes()).split(b"\n", 1)
-    if json.loads(note) != of:
-        raise SourceError(
-            f"{path.name} holds the habits of another model or recipe. Count them again: "
-            f"pesoleve build {model_id} --train --keep {folder}"
-        )
+    remedy = f"Count the habits again: pesoleve build {model_id} --train --keep {folder}"
+    try:
+        note, content = zstandard.ZstdDecompressor().decompress(path.read_bytes()).split(b"\n", 1)
+        known = json.loads(note)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise SourceError(f"{path.name} is damaged: {error}. {remedy}") from error
+    if known != of:
+        raise SourceError(f"{path.name} is of another model or recipe. {remedy}")
     return content
 
 

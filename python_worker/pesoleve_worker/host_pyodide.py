@@ -1,4 +1,4 @@
-"""The page's side of the seam: the only module that imports pyodide or js.
+"""The page's side of the seam: with ``handles_pyodide``, all that imports pyodide or js.
 
 ``site/worker/worker.js`` calls ``create``, then ``call`` for every message. A JS host object does
 what only JS can: open an ORT session, tokenize, and hold tensors.
@@ -7,7 +7,7 @@ what only JS can: open an ORT session, tokenize, and hold tensors.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,107 +18,10 @@ from .app import App
 from .catalog import Model, Role, TextGeneration
 from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
 from .generation.ngrams import NO_HABITS, Ngrams
-from .host import Candidates, Tensor
+from .handles_pyodide import PyodideDecoder, PyodideSession, PyodideTokenizer
 from .parse import parse
 from .pipelines.text_generation import Message, Render
 from .work import Promised, Turn, Work
-
-
-class PyodideTensor:
-    def __init__(self, js_tensor: Any, js_host: Any) -> None:
-        self._tensor = js_tensor
-        self._host = js_host
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        return tuple(self._tensor.dims.to_py())
-
-    @property
-    def native(self) -> Any:
-        return self._tensor
-
-    def largest_difference(self, expected: Sequence[float]) -> float:
-        return float(self._host.largestDifference(self._tensor, to_js(list(expected))))
-
-    def dispose(self) -> None:
-        self._tensor.dispose()
-
-
-class PyodideSession:
-    def __init__(self, js_session: Any, js_host: Any) -> None:
-        self._session = js_session
-        self._host = js_host
-        self._later = js_host.later
-        self.input_names: list[str] = list(js_session.inputNames)
-        self._output_names: list[str] = list(js_session.outputNames)
-
-    def int64_tensor(self, rows: Sequence[Sequence[int]]) -> PyodideTensor:
-        flat = [value for row in rows for value in row]
-        tensor = self._host.int64Tensor(to_js(flat), len(rows), len(rows[0]))
-        return PyodideTensor(tensor, self._host)
-
-    async def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        js_feeds = to_js(
-            {name: tensor.native for name, tensor in feeds.items()},
-            dict_converter=Object.fromEntries,
-        )
-        try:
-            outputs = await Promised(self._later(self._session, "run", js_feeds))
-        except JsException as error:
-            raise SessionError("run_failed", str(error)) from error
-        return {name: PyodideTensor(getattr(outputs, name), self._host) for name in self._output_names}
-
-    async def release(self) -> None:
-        try:
-            await Promised(self._later(self._session, "release"))
-        except JsException as error:
-            raise SessionError("run_failed", str(error)) from error
-
-
-class PyodideDecoder:
-    """Around ``site/worker/decoder_host.js``."""
-
-    def __init__(self, js_decoder: Any, js_host: Any) -> None:
-        self._decoder = js_decoder
-        self._later = js_host.later
-        self.widest = int(js_decoder.widest)
-
-    @property
-    def length(self) -> int:
-        return int(self._decoder.length)
-
-    async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
-        try:
-            answer = await Promised(self._later(self._decoder, "feed", to_js(list(ids)), top_k, keep))
-        except JsException as error:
-            raise SessionError("run_failed", str(error)) from error
-        found, logits = answer.ids.to_py(), answer.logits.to_py()
-        width = len(found) // keep  # at most the vocabulary
-        return [
-            Candidates(found[i * width : (i + 1) * width], logits[i * width : (i + 1) * width], log)
-            for i, log in enumerate(answer.normalizers.to_py())
-        ]
-
-    def truncate(self, length: int) -> None:
-        self._decoder.truncate(length)
-
-    async def release(self) -> None:
-        try:
-            await Promised(self._later(self._decoder, "release"))
-        except JsException as error:
-            raise SessionError("run_failed", str(error)) from error
-
-
-class PyodideTokenizer:
-    def __init__(self, js_tokenizer: Any) -> None:
-        self._encode = js_tokenizer.encode
-        self._decode = js_tokenizer.decode
-
-    def encode(self, text: str, special: bool = True) -> list[int]:
-        return list(self._encode(text, special).to_py())
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return str(self._decode(to_js(list(ids))))
 
 
 def plain(value: Any) -> Any:
@@ -195,7 +98,8 @@ class Worker:
                 raise SessionError("session_failed", str(error)) from error
 
         ngrams = next((roles["ngrams"] for roles in files.values() if "ngrams" in roles), None)
-        habits = NO_HABITS if ngrams is None else Ngrams.parse(ngrams.to_bytes())
+        vocabulary = defined.model.shape.vocabulary
+        habits = NO_HABITS if ngrams is None else Ngrams.parse(ngrams.to_bytes(), vocabulary)
         loaded = await self._app.load(
             defined.model,
             defined.dtype,

@@ -50,7 +50,7 @@ def test_the_page_reads_what_is_written() -> None:
     text = [draw.randrange(30) for _ in range(400)]
     rows = count_habits([text], 0.4)
     assert len(rows) > 50
-    read = Ngrams.parse(to_bytes(rows))
+    read = Ngrams.parse(to_bytes(rows), 30)
     for first, second, after in rows:
         assert read.follow([second] if first == ANY else [first, second], 1) == [after]
     assert to_bytes([]) == b""
@@ -58,7 +58,7 @@ def test_the_page_reads_what_is_written() -> None:
 
 def test_repeated_text_is_guessed_whole() -> None:
     text = [3, 1, 4, 1, 5, 9, 2, 6]
-    habits = Ngrams.parse(to_bytes(count_habits([text, text], 0.5)))
+    habits = Ngrams.parse(to_bytes(count_habits([text, text], 0.5)), 10)
     assert [*text[:2], *habits.follow(text[:2], 99)] == text
 
 
@@ -70,3 +70,9 @@ def test_what_is_kept_is_read_again_and_of_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="pesoleve build tiny --train --keep"):
         read_kept("tiny", {"seed": 2}, tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "tiny.ngrams"]
+
+
+def test_what_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tiny.ngrams").write_bytes(b"no habits")
+    with pytest.raises(SourceError, match=r"tiny.ngrams is damaged"):
+        read_kept("tiny", {}, tmp_path)

@@ -54,7 +54,7 @@ def test_its_habits_are_its_own_and_light(model: Model, tmp_path: Path) -> None:
     files = unpacked(model, MODELS / ID, "wasm", model.default_dtype)
     (tmp_path / "tokenizer.json").write_bytes(files["tokenizer"])
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    habits = Ngrams.parse(files["ngrams"])
+    habits = Ngrams.parse(files["ngrams"], model.shape.vocabulary)
     ids = tokenizer.encode("I'm happy to", add_special_tokens=False).ids
     assert tokenizer.decode(habits.follow(ids, 1)).strip() == "help"
     (wire,) = (file for file in model.files if file.role == "ngrams")

@@ -18,19 +18,24 @@ class Ngrams:
         self._next = {(first, second): after for first, second, after in rows}
 
     @classmethod
-    def parse(cls, content: bytes) -> Ngrams:
+    def parse(cls, content: bytes, vocabulary: int) -> Ngrams:
         """Read three columns of equal length, each of little-endian 32-bit numbers: the first token of
         a pair, or ``ANY``; the second; and the one that follows.
 
         Raises:
-            CatalogError: ``catalog_invalid`` when they are not of equal length.
+            CatalogError: ``catalog_invalid`` when they are not of equal length, or a token that follows
+                is none of ``vocabulary``.
         """
         if len(content) % 12:
             message = f"the n-grams are {len(content)} bytes, no three columns of 32-bit numbers"
             raise CatalogError("catalog_invalid", message)
         numbers = memoryview(content).cast("I")
         size = len(numbers) // 3
-        return cls(zip(numbers[:size], numbers[size : 2 * size], numbers[2 * size :], strict=True))
+        following = numbers[2 * size :]
+        if (most := max(following, default=0)) >= vocabulary:
+            message = f"the n-grams name token {most}, and the vocabulary has {vocabulary}"
+            raise CatalogError("catalog_invalid", message)
+        return cls(zip(numbers[:size], numbers[size : 2 * size], following, strict=True))
 
     def follow(self, last: Sequence[int], count: int) -> list[int]:
         """Return up to ``count`` ids that mostly follow ``last``, of which the last two decide."""

@@ -29,17 +29,25 @@ def test_guesses_go_on_from_guesses() -> None:
 def test_columns_are_read_as_they_are_written() -> None:
     rows = [(1, 2, 70_000), (ANY, 3, 4)]
     content = b"".join(struct.pack("<2I", *column) for column in zip(*rows, strict=True))
-    read = Ngrams.parse(content)
+    read = Ngrams.parse(content, 70_001)
     assert read.follow([1, 2], 1) == [70_000]
     assert read.follow([9, 3], 1) == [4]
-    assert Ngrams.parse(b"").follow([1, 2], 1) == []
+    assert Ngrams.parse(b"", 1).follow([1, 2], 1) == []
 
 
 @pytest.mark.parametrize("size", [1, 4, 8, 23])
 def test_what_are_no_columns_is_refused(size: int) -> None:
     with pytest.raises(CatalogError, match=f"n-grams are {size} bytes") as caught:
-        Ngrams.parse(bytes(size))
+        Ngrams.parse(bytes(size), 9)
     assert caught.value.code == "catalog_invalid"
+
+
+def test_a_token_that_is_not_in_the_vocabulary_is_refused() -> None:
+    content = struct.pack("<3I", 1, 2, 9)
+    with pytest.raises(CatalogError, match="token 9, and the vocabulary has 9") as caught:
+        Ngrams.parse(content, 9)
+    assert caught.value.code == "catalog_invalid"
+    assert Ngrams.parse(content, 10).follow([1, 2], 1) == [9]
 
 
 def test_what_was_said_comes_before_habits() -> None:
