@@ -40,7 +40,7 @@ def test_python_boots_when_the_calculator_is_opened_and_weighs_as_the_command_do
     assert not any("pyodide" in path for path in visit.bytes_by_path())
 
     opener = page.locator(".calculator__tool summary")
-    expect(opener).to_have_text(re.compile(r"runs Python here: 3\.\d\sMB"))
+    expect(opener).to_have_text(re.compile(r"runs Python here: 4\.\d\sMB"))
     opener.focus()
     page.keyboard.press("Enter")
     weigh(page, json.dumps(LLAMA))

@@ -99,7 +99,8 @@ def test_bad_catalogs_are_refused(visit: Visit, change: Change, code: str) -> No
         "/ort-wasm-simd-threaded.wasm",
         "/pyodide.asm.wasm",
         "/pyodide.mjs",
-        "/python.zip",
+        "/pyodide.asm.mjs",
+        "/python.snapshot",
         "/ort.wasm.min.mjs",
     ],
 )
@@ -107,11 +108,13 @@ def test_a_missing_runtime_file_says_so(visit: Visit, broken: str) -> None:
     assert load_error(visit, {broken: lambda _: None})["code"] == "runtime_failed"
 
 
-def test_a_truncated_python_archive_is_refused(visit: Visit) -> None:
-    assert (
-        load_error(visit, {"/python.zip": lambda content: content[: len(content) // 2]})["code"]
-        == "runtime_failed"
+@pytest.mark.parametrize("share", [0, 0.00001, 0.5])
+def test_a_truncated_memory_of_python_is_refused(visit: Visit, share: float) -> None:
+    error = load_error(
+        visit, {"/python.snapshot": lambda content: content[: int(len(content) * share)]}
     )
+    assert error["code"] == "runtime_failed"
+    assert "python.snapshot is not whole" in error["message"]
 
 
 def test_a_missing_worker_says_so(visit: Visit) -> None:

@@ -259,7 +259,7 @@ def test_what_the_service_worker_answered(browser: Browser, site: Site) -> None:
     shown = rows(again.page)
     kept = [row for row in shown.values() if row.origin.startswith("service worker")]
     own = {"index.html", "js/page.js", "worker/worker.js", "locales/en.json"}
-    assert own | {"vendor/pyodide/python.zip"} <= {row.path for row in kept}
+    assert own | {"vendor/pyodide/python.snapshot"} <= {row.path for row in kept}
     for row in kept:
         size = (SITE / row.path).stat().st_size
         # Of a worker's own script that it answered, Chromium tells no decoded size.

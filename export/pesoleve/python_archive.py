@@ -1,11 +1,11 @@
 """The Python that the page needs, as one archive of bytecode. Runs in Pyodide, in Node, for ``vendor``.
 
-Pyodide's own archive holds the whole standard library as source, which the browser would compile at
-every visit: two of the three seconds that Python takes to start. This one holds the modules that the
+Pyodide's own archive holds the whole standard library as source. This one holds the modules that the
 worker imports, compiled by the interpreter that runs them, without docstrings; and in place of what
 Pyodide imports for others, the modules of ``python_slim``.
 
-``python_archive.mjs`` calls ``slim_library``, and in a Python of that, ``archive``.
+``python_snapshot.mjs`` calls ``slim_library``; in a Python of what that returns, ``archive``; and in one of
+that, ``settle``, before it takes the memory.
 """
 
 import importlib
@@ -50,12 +50,18 @@ def slim_library(slim: str) -> bytes:
 
 
 def ready(root: str) -> list[str]:
-    """Make Python ready to work, as the page does; return the modules that it has then, and those that
-    ``LATER`` takes. This program's own would be among them: it imports them only afterwards."""
+    """Import all of the worker, and ``LATER``; return the modules that Python has then.
+
+    This program's own would be among them: it imports them only afterwards.
+    """
     sys.path.append(root)
     for name in (ENTRY, *LATER):
         importlib.import_module(name)
-    return list(sys.modules)
+    known = list(sys.modules)
+    from pathlib import Path
+
+    own = (path.relative_to(root).with_suffix("") for path in (Path(root) / PACKAGE).rglob("*.py"))
+    return [*known, *(".".join(path.parts).removesuffix(".__init__") for path in own)]
 
 
 def archive(root: str, modules: list[str]) -> bytes:
@@ -83,6 +89,17 @@ def archive(root: str, modules: list[str]) -> bytes:
             bytecode = importlib.util.MAGIC_NUMBER + UNCHECKED_TIMESTAMP + dumps(code)
             target.writestr(zipfile.ZipInfo(f"{name}c"), bytecode)
     return content.getvalue()
+
+
+def settle(modules: list[str]) -> None:
+    """Import ``modules``, and leave nothing in memory but them: there will be no archive to read."""
+    import gc
+
+    for name in modules:
+        importlib.import_module(name)
+    sys.path[:] = [path for path in sys.path if not path.endswith(".zip")]
+    sys.path_importer_cache.clear()
+    gc.collect()
 
 
 def _needed(modules: list[str], files: set[str]) -> set[str]:

@@ -12,7 +12,7 @@ from pesoleve_worker.catalog import SCHEMA_VERSION
 
 SITE_FILES = "vendor/site_files.js"
 
-SUFFIXES = {".css", ".html", ".js", ".json", ".mjs", ".svg", ".wasm", ".woff2", ".zip"}
+SUFFIXES = {".css", ".html", ".js", ".json", ".mjs", ".snapshot", ".svg", ".wasm", ".woff2", ".zip"}
 """What a page fetches; not pictures of it, types, licences, or the compressed copies of files."""
 
 LEFT_OUT = ("models/", "schema/", "vendor/licenses/", SITE_FILES, "service_worker.js")

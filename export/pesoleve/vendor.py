@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,12 +72,15 @@ TYPES: dict[str, str] = {
     "onnxruntime/ort-wasm-simd-threaded.d.mts": (
         "declare const create: (options: object) => Promise<any>;\nexport default create;\n"
     ),
+    "pyodide/pyodide.asm.d.mts": (
+        "declare const create: (settings: object) => Promise<any>;\nexport default create;\n"
+    ),
     "pyodide/pyodide.d.mts": "export * from 'pyodide';\n",
     "tokenizers/tokenizers.min.d.mts": "export * from '@huggingface/tokenizers';\n",
 }
 """Declarations that lead TypeScript from a vendored file back to its package."""
 
-COMPRESSED = {".mjs", ".js", ".wasm", ".json", ".zip"}
+COMPRESSED = {".mjs", ".js", ".wasm", ".json", ".snapshot"}
 LICENSED = (
     "pyodide",
     "onnxruntime-web",
@@ -118,7 +122,9 @@ def _fill(target: Path, console: Console) -> bool:
     (partial / "probe").mkdir()
     _run(str(NODE_MODULES / ".bin" / "wat2wasm"), str(PROBE), f"--output={partial}/probe/probe.wasm")
     console.print("Compiling the Python that the page runs")
-    _archive_python(partial / "pyodide" / "python.zip")
+    _snapshot_python(partial / "pyodide" / "python.snapshot")
+    # Pyodide fetches its library before it looks whether a snapshot makes it needless.
+    zipfile.ZipFile(partial / "pyodide" / "python_stdlib.zip", "w").close()
     _list_no_packages(partial / "pyodide")
     _copy_licenses(partial / "licenses")
     for name, text in TYPES.items():
@@ -139,7 +145,7 @@ def _stamp() -> str:
     """A digest of all that the vendored files are made from."""
     digest = hashlib.sha256()
     here = Path(__file__)
-    inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_archive.*"))]
+    inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_*.*"))]
     inputs += sorted(published.FOLDER.glob("*.json"))
     inputs += sorted([*(WORKER / "pesoleve_worker").rglob("*.py"), *SLIM.rglob("*.py")])
     for path in inputs:
@@ -183,9 +189,9 @@ def _extract_zstd(source: Path, folder: Path) -> None:
     (folder / "zstddec.wasm").write_bytes(base64.b64decode(binary[1]))
 
 
-def _archive_python(output: Path) -> None:
-    """Write the standard library's modules and the worker's as bytecode: see ``python_archive.py``."""
-    script = Path(__file__).with_name("python_archive.mjs")
+def _snapshot_python(output: Path) -> None:
+    """Write the memory of a Python that has imported the worker: see ``python_snapshot.mjs``."""
+    script = Path(__file__).with_name("python_snapshot.mjs")
     folders = (NODE_MODULES / "pyodide", WORKER, SLIM)
     _run("node", str(script), *map(str, folders), str(output))
 

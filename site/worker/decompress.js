@@ -68,7 +68,7 @@ export class Decompression {
       if (this.pieces === undefined) this.keep(bytes);
       else {
         for (let at = 0; at < bytes.length; at += CHUNK) {
-          this.waiting.push(bytes.slice(at, at + CHUNK));
+          this.waiting.push(bytes.subarray(at, at + CHUNK));
           // A step asks for at most one chunk more, which is here.
           while (this.waiting.length > 0) this.step(this.pieces);
         }

@@ -1,4 +1,7 @@
-// Boot Pyodide with one archive of bytecode: the worker package, and what it needs of the standard library.
+// Boot Pyodide from a snapshot of its memory: the worker package, and what it needs of the standard library, are
+// imported already.
+
+import { fetchSnapshot } from './python_snapshot.js';
 
 const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 
@@ -19,11 +22,19 @@ const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 export async function bootPython() {
   const begun = performance.now();
   // Imported when it is needed, so that the worker's own resource timing counts it.
+  const code = import('../vendor/pyodide/pyodide.asm.mjs');
+  const snapshot = fetchSnapshot(`${VENDORED}python.snapshot`);
   const { loadPyodide } = await import('../vendor/pyodide/pyodide.mjs');
   const pyodide = await Promise.race([
     loadPyodide({
       indexURL: VENDORED,
-      stdLibURL: `${VENDORED}python.zip`,
+      _loadSnapshot: snapshot.then(({ memory }) => memory),
+      async createPyodideModule(settings) {
+        const { complete } = await snapshot;
+        // In place of what would fetch the standard library, and make folders for it.
+        const preRun = [(/** @type {any} */ module) => complete(module.HEAPU8)];
+        return await (await code).default(Object.assign(settings, { preRun }));
+      },
       // Nothing that Python prints is for the console of somebody's page.
       stdout: () => {},
       stderr: () => {},

@@ -20,7 +20,7 @@ PAGE = (
     "worker/module.mjs", "locales/en.json", "examples/embed.html", "vendor/lit/lit.js",
     "vendor/manifest.json", "vendor/archivo/archivo.woff2",
 )  # fmt: skip
-RUNTIME = ("vendor/pyodide/python.zip", "vendor/onnxruntime/ort.wasm", "vendor/zstd/zstddec.js")
+RUNTIME = ("vendor/pyodide/python.snapshot", "vendor/onnxruntime/ort.wasm", "vendor/zstd/zstddec.js")
 OTHERS = (
     "service_worker.js", "screenshot.png", "js/types.d.ts", "schema/catalog.schema.json",
     "models/catalog.json", "models/tiny/weights-0123456789abcdef.zst", "vendor/.stamp",
@@ -55,7 +55,7 @@ def test_the_page_is_listed_by_content_apart_from_its_runtimes(site: Path) -> No
         assert sha256 == hashlib.sha256((site / name).read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["index.html", "worker/module.mjs", "vendor/pyodide/python.zip"])
+@pytest.mark.parametrize("name", ["index.html", "worker/module.mjs", "vendor/pyodide/python.snapshot"])
 def test_another_file_is_another_version(site: Path, name: str) -> None:
     before = read(site_files.script(site))
     (site / name).write_text("of another size")

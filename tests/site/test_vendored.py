@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import zipfile
 from pathlib import Path
 
@@ -18,30 +19,37 @@ def test_pyodide_knows_no_packages_to_fetch() -> None:
     assert lock["packages"] == {}
 
 
-def test_the_python_archive_holds_the_whole_worker_as_bytecode() -> None:
+def snapshot() -> bytes:
+    """The lines of Python's memory, those that lie together still together."""
+    content = (VENDOR / "pyodide" / "python.snapshot").read_bytes()
+    header, memory, start, lines = struct.unpack("<4I", content[:16])
+    assert len(content) == 16 + header + 4 * lines + 64 * lines
+    assert 0 < start < memory
+    return content[16 + header + 4 * lines :]
+
+
+def test_python_s_memory_holds_the_whole_worker() -> None:
     worker = ROOT / "python_worker"
-    modules = {
-        f"{path.relative_to(worker).as_posix()}c" for path in (worker / "pesoleve_worker").rglob("*.py")
-    }
-    with zipfile.ZipFile(VENDOR / "pyodide" / "python.zip") as archive:
-        names = archive.namelist()
-        assert archive.testzip() is None
-    assert {name for name in names if name.startswith("pesoleve_worker/")} == modules
-    assert all(name.endswith(".pyc") for name in names)
+    memory = snapshot()
+    for path in (worker / "pesoleve_worker").rglob("*.py"):
+        if path.read_bytes():
+            assert f"/lib/{path.relative_to(worker).as_posix()}".encode() in memory
 
 
 def test_python_starts_without_what_nothing_here_uses() -> None:
     """An event loop, sockets, and readers of every archive: half of what Pyodide imports for itself."""
+    memory = snapshot()
     slim = ROOT / "export" / "pesoleve" / "python_slim"
-    instead = {f"{path.relative_to(slim).as_posix()}c" for path in slim.rglob("*.py")}
-    with zipfile.ZipFile(VENDOR / "pyodide" / "python.zip") as archive:
-        names = set(archive.namelist())
-    assert instead == {name for name in names if name.startswith("asyncio/")} | {
-        "pyodide/_package_loader.pyc",
-        "pyodide/webloop.pyc",
-    }
-    assert not {"ssl.pyc", "socket.pyc", "subprocess.pyc", "shutil.pyc", "zipfile/__init__.pyc"} & names
-    assert (VENDOR / "pyodide" / "python.zip.br").stat().st_size < 600_000
+    for path in slim.rglob("*.py"):
+        assert f"/lib/{path.relative_to(slim).as_posix()}".encode() in memory
+    others = {b"/lib/ssl.py", b"/lib/socket.py", b"/lib/subprocess.py", b"/lib/zipfile/__init__.py"}
+    assert not [name for name in others | {b"/lib/asyncio/events.py"} if name in memory]
+
+
+def test_python_s_memory_is_small_on_the_wire() -> None:
+    assert (VENDOR / "pyodide" / "python.snapshot.br").stat().st_size < 1_480_000
+    with zipfile.ZipFile(VENDOR / "pyodide" / "python_stdlib.zip") as archive:
+        assert archive.namelist() == []
 
 
 def test_the_manifest_tells_every_file_s_bytes_on_the_wire() -> None:

@@ -1,6 +1,9 @@
 """In place of Pyodide's installer of packages, of which none are installed: only what its JS asks for
 when it starts. What it would import else can read every kind of archive."""
 
+# A snapshot's JS objects are numbered as Pyodide's own modules import them.
+from pyodide_js import loadedPackages  # noqa: F401
+
 
 class Folder:
     """A path, as JS asks for it: by ``__str__``, which a string that reached it has not."""
