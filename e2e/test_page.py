@@ -25,7 +25,7 @@ def test_search_by_meaning(visit: Visit, isolated_site: str) -> None:
     page = visit.page
     visit.open(isolated_site, MINILM)
     expect(
-        page.get_by_role("button", name=re.compile(r"Download 18\.\d MB and run it"))
+        page.get_by_role("button", name=re.compile(r"Download 19\.\d MB and run it"))
     ).to_be_enabled()
     expect(page.locator("pl-weight-ladder [aria-current]")).to_contain_text("Feather")
     expect(page.get_by_role("article")).to_contain_text("22,713,216")

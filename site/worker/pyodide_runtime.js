@@ -1,7 +1,7 @@
 // Boot Pyodide from a snapshot of its memory: the worker package, and what it needs of the standard library, are
 // imported already.
 
-import { fetchSnapshot } from './python_snapshot.js';
+import { Snapshot } from './python_snapshot.js';
 
 const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 
@@ -21,26 +21,7 @@ const VENDORED = new URL('../vendor/pyodide/', import.meta.url).href;
 /** @returns {Promise<Python>} */
 export async function bootPython() {
   const begun = performance.now();
-  // Imported when it is needed, so that the worker's own resource timing counts it.
-  const code = import('../vendor/pyodide/pyodide.asm.mjs');
-  const snapshot = fetchSnapshot(`${VENDORED}python.snapshot`);
-  const { loadPyodide } = await import('../vendor/pyodide/pyodide.mjs');
-  const pyodide = await Promise.race([
-    loadPyodide({
-      indexURL: VENDORED,
-      _loadSnapshot: snapshot.then(({ memory }) => memory),
-      async createPyodideModule(settings) {
-        const { complete } = await snapshot;
-        // In place of what would fetch the standard library, and make folders for it.
-        const preRun = [(/** @type {any} */ module) => complete(module.HEAPU8)];
-        return await (await code).default(Object.assign(settings, { preRun }));
-      },
-      // Nothing that Python prints is for the console of somebody's page.
-      stdout: () => {},
-      stderr: () => {},
-    }),
-    instantiationFailure(),
-  ]);
+  const pyodide = await Promise.race([startPyodide(), instantiationFailure()]);
   const module = pyodide.pyimport('pesoleve_worker.host_pyodide');
   /** @type {any} */
   let worker = null;
@@ -60,6 +41,38 @@ export async function bootPython() {
     },
     calculate: (text) => pyodide.pyimport('pesoleve_worker.calculator').weigh(text),
   };
+}
+
+async function startPyodide() {
+  // Imported when they are needed, so that the worker's own resource timing counts them.
+  const code = import('../vendor/pyodide/pyodide.asm.mjs');
+  const fetched = Snapshot.fetch(`${VENDORED}python.snapshot`);
+  const { loadPyodide } = await import('../vendor/pyodide/pyodide.mjs');
+  return await loadPyodide({
+    indexURL: VENDORED,
+    // Without the memory itself, which Pyodide would copy whole.
+    _loadSnapshot: fetched.then(({ header }) => header),
+    async createPyodideModule(settings) {
+      const [{ default: create }, snapshot] = await Promise.all([code, fetched]);
+      let start = new Uint8Array(0);
+      const module = await create(
+        Object.assign(settings, {
+          INITIAL_MEMORY: snapshot.bytes,
+          // In place of what would fetch the standard library, and make folders for it.
+          preRun: [
+            (/** @type {any} */ { HEAPU8 }) => {
+              start = HEAPU8.slice(0, snapshot.startBytes);
+            },
+          ],
+        }),
+      );
+      snapshot.restore(module.HEAPU8, start);
+      return module;
+    },
+    // Nothing that Python prints is for the console of somebody's page.
+    stdout: () => {},
+    stderr: () => {},
+  });
 }
 
 /** When the last of Python's files was here, in milliseconds on this worker's clock. */

@@ -3,35 +3,57 @@
 
 const LINE = 64;
 
-/**
- * @typedef {object} Snapshot
- * @property {Uint8Array} memory as Pyodide takes it, once it is whole
- * @property {(heap: Uint8Array) => void} complete by what WebAssembly starts with
- */
-
-/** @param {string} url @returns {Promise<Snapshot>} @throws when it is not there, or not whole */
-export async function fetchSnapshot(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
-  const content = await response.arrayBuffer();
-  const sizes = new Uint32Array(content.slice(0, 16));
-  const [header = 0, bytes = 0, start = 0, count = 0] = sizes;
-  const lines = 16 + header + 4 * count;
-  if (sizes.length < 4 || content.byteLength !== lines + LINE * count) {
-    throw new Error(`${url} is not whole: ${content.byteLength} bytes`);
+export class Snapshot {
+  /**
+   * @param {Uint8Array} header which JS objects Python holds, as Pyodide takes it
+   * @param {number} bytes of memory
+   * @param {number} startBytes that WebAssembly starts with
+   * @param {Uint32Array} gaps how many lines each line is after the one before
+   * @param {Uint8Array} lines that differ from those
+   */
+  constructor(header, bytes, startBytes, gaps, lines) {
+    this.header = header;
+    this.bytes = bytes;
+    this.startBytes = startBytes;
+    this.gaps = gaps;
+    this.lines = lines;
   }
-  const memory = new Uint8Array(header + bytes);
-  memory.set(new Uint8Array(content, 16, header));
-  const gaps = new Uint32Array(content, 16 + header, count);
-  return {
-    memory,
-    complete(heap) {
-      memory.set(heap.subarray(0, start), header);
-      let at = header;
-      for (let i = 0; i < count; i++) {
-        at += LINE * /** @type {number} */ (gaps[i]);
-        memory.set(new Uint8Array(content, lines + LINE * i, LINE), at);
-      }
-    },
-  };
+
+  /** @param {string} url @throws when it is not there, or not whole */
+  static async fetch(url) {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+    const content = await response.arrayBuffer();
+    const sizes = new Uint32Array(content.slice(0, content.byteLength < 16 ? 0 : 16));
+    const [header = 0, bytes = 0, startBytes = 0, count = 0] = sizes;
+    const gaps = 16 + header;
+    const lines = gaps + 4 * count;
+    if (count === 0 || content.byteLength !== lines + LINE * count) {
+      throw new Error(`${url} is not whole: ${content.byteLength} bytes`);
+    }
+    return new Snapshot(
+      new Uint8Array(content, 16, header),
+      bytes,
+      startBytes,
+      new Uint32Array(content, gaps, count),
+      new Uint8Array(content, lines),
+    );
+  }
+
+  /**
+   * Write the whole memory, but touch only what is not zero: what is not touched costs a device nothing.
+   *
+   * @param {Uint8Array<ArrayBuffer>} memory
+   * @param {Uint8Array} start what WebAssembly started with, before any of it ran
+   */
+  restore(memory, start) {
+    const words = new Uint32Array(memory.buffer);
+    for (let i = start.length >> 2; i < words.length; i++) if (words[i] !== 0) words[i] = 0;
+    memory.set(start);
+    let at = 0;
+    for (let i = 0; i < this.gaps.length; i++) {
+      at += LINE * /** @type {number} */ (this.gaps[i]);
+      memory.set(this.lines.subarray(LINE * i, LINE * (i + 1)), at);
+    }
+  }
 }
