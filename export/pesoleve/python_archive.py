@@ -4,7 +4,7 @@ Pyodide's own archive holds the whole standard library as source. This one holds
 worker imports, compiled by the interpreter that runs them, without docstrings; and in place of what
 Pyodide imports for others, the modules of ``python_slim``.
 
-``python_snapshot.mjs`` calls ``slim_library``; in a Python of what that returns, ``archive``; and in one
+``python_snapshot.mjs`` calls ``slim_library``; in a Python of what it returns, ``archive``; and in one
 of that, ``settle``, before it takes the memory.
 """
 

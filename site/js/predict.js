@@ -20,16 +20,16 @@ const READING = { file: 1, float32: 1, int8: 2.9, blocks: 1 };
 export const WAITING = 1.25;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. */
-const OPENING = { file: 4e-9, float32: 3.7e-9, int8: 1.7e-8, blocks: 1e-8 };
+const OPENING = { file: 4e-9, float32: 5e-9, int8: 2.1e-8, blocks: 1e-8 };
 const DECODING = 5e-9;
 
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
-/** Python and ONNX Runtime, and a first run, on the machine below. */
-const ENGINE_SECONDS = 1.7;
-const RUN_SECONDS = 0.01;
+/** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below. */
+const ENGINE_SECONDS = 1.9;
+const RUN_SECONDS = { writing: 0.1, reading: 0.02 };
 const REFERENCE_COMPUTE = 5.5e9;
 /** Loading is not all multiplication; and with one thread, what else is to be done waits. */
 const LOAD_BY_COMPUTE = 0.85;
@@ -40,7 +40,7 @@ const LOAD_ALONE = 1.6;
 const KERNELS = { writing: 26, reading: 10, model: 15 };
 
 /** How far off a figure may be: its interval is from `value / times` to `value * times`. */
-const WITHIN = { memory: 1.15, load: 1.8, first_token: 2, tokens_per_second: 1.6 };
+const WITHIN = { memory: 1.15, load: 2, first_token: 2.5, tokens_per_second: 2 };
 /** Of a GPU's probe, which was judged on none but SwiftShader. */
 const WITHIN_GPU = { first_token: 3, tokens_per_second: 2.5 };
 const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
@@ -135,7 +135,8 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   if (rates === null) return { first_token: null, tokens_per_second: null };
   const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
-  const first = work / rates.compute + RUN_SECONDS;
+  const speed = rates.compute / rates.threads / REFERENCE_COMPUTE;
+  const first = work / rates.compute + RUN_SECONDS[writes ? 'writing' : 'reading'] / speed;
   return {
     first_token: about(first, WITHIN.first_token),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
