@@ -1,7 +1,7 @@
 // What the page and the worker say to each other. Every message is an envelope {v, id, type, …}.
 //
-//   page ─► worker   init, define, load, run, generate, unload: each answered by any number of `progress` and
-//                    `token`, then exactly one `result` or `error` with the same id. cancel names
+//   page ─► worker   init, define, rehearse, load, run, generate, unload: each answered by any number of `progress`
+//                    and `token`, then exactly one `result` or `error` with the same id. cancel names
 //                    another request's id and has no answer of its own.
 //   worker ─► page   unasked: `ready` once it listens, `fatal` when it cannot go on.
 //
@@ -23,6 +23,8 @@ export const VERSION = 1;
  *   alike
  * @typedef {{model: string, dtype: string, tokenizer: Uint8Array}} DefinePayload  what a load is of, before its
  *   weights are here; `model` is the catalog entry as JSON
+ * @typedef {{graph: Uint8Array, weightBytes: number, config: Record<string, string>}} RehearsePayload  of the
+ *   model's own graph on WASM, while its weights are on their way
  * @typedef {{devices: string[], files: Contents}} LoadPayload
  *
  * @typedef {object} PreparePayload  what site/worker/files_worker.js is asked for
@@ -80,6 +82,7 @@ export const VERSION = 1;
  * @typedef {(
  *   | {type: 'init', payload: InitPayload}
  *   | {type: 'define', payload: DefinePayload}
+ *   | {type: 'rehearse', payload: RehearsePayload}
  *   | {type: 'load', payload: LoadPayload}
  *   | {type: 'run', payload: RunPayload}
  *   | {type: 'generate', payload: GeneratePayload}
@@ -90,7 +93,7 @@ export const VERSION = 1;
  * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
  *   | {type: 'token', id: number} & Piece
- *   | {type: 'tokenizer', id: number, content: Uint8Array}
+ *   | {type: 'early', id: number, role: string, content: Uint8Array}
  *   | {type: 'result', id: number, value: unknown}
  *   | {type: 'error', id: number, error: ErrorReport}
  *   | {type: 'ready'}

@@ -4,6 +4,7 @@ import { DEFAULT_CATALOG, filesByRole, findModel } from './catalog.js';
 import { transferable } from './contents.js';
 import { chooseDevice } from './device.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
+import { Rehearsal } from './rehearsal.js';
 import { FILES_WORKER_URL, WorkerClient } from './worker_client.js';
 
 /**
@@ -59,18 +60,32 @@ export async function start(id, options) {
     const started = client.request('init', { build, threads }, { onProgress });
     /** @type {PromiseWithResolvers<Uint8Array>} */
     const tokenizer = Promise.withResolvers();
+    /** @type {PromiseWithResolvers<Uint8Array>} */
+    const graph = Promise.withResolvers();
+    const [first = ''] = devices;
+    const rehearsal = new Rehearsal(entry, first, files[first]?.weights ?? []);
     /** @type {Promise<Prepared>} */
     const preparing = preparer.request('prepare', wanted, {
-      onProgress,
-      onTokenizer: tokenizer.resolve,
+      onProgress: (progress) => {
+        rehearsal.add(progress);
+        onProgress(progress);
+      },
+      onEarly: (role, content) => (role === 'graph' ? graph : tokenizer).resolve(content),
     });
     // Python reads the entry, and the tokenizer is opened, while weights arrive.
+    /** @returns {Promise<Record<string, number>>} seconds by stage */
     const define = async () => {
       const [content] = await Promise.all([tokenizer.promise, started]);
       const known = { model: JSON.stringify(entry), dtype, tokenizer: content };
       await client.request('define', known);
+      if (!rehearsal.hasTime()) return {};
+      const { weightBytes, config } = rehearsal;
+      const asked = { graph: await graph.promise, weightBytes, config };
+      /** @type {{seconds: number}} */
+      const { seconds } = await client.request('rehearse', asked);
+      return { rehearsal: seconds };
     };
-    const [init, prepared] = await Promise.all([started, preparing, define()]);
+    const [init, prepared, rehearsed] = await Promise.all([started, preparing, define()]);
     preparer.kill(aborted()); // and what it holds of the files goes with it
     /** @type {LoadResult} */
     const result = await client.request(
@@ -85,6 +100,7 @@ export async function start(id, options) {
     stats.seconds = {
       download: Math.max(...ends) - begun / 1000,
       ...init.seconds,
+      ...rehearsed,
       ...add(prepared.seconds, result.seconds),
       total: (performance.now() - begun) / 1000,
     };

@@ -16,7 +16,7 @@ const CANCEL_GRACE_MS = 5000;
  * @property {(error: PesoLeveError) => void} reject
  * @property {(progress: Progress) => void} onProgress
  * @property {(piece: import('./protocol.js').Piece) => void} onToken
- * @property {(content: Uint8Array) => void} onTokenizer
+ * @property {(role: string, content: Uint8Array) => void} onEarly
  */
 
 export class WorkerClient {
@@ -40,24 +40,18 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'define' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
+   * @param {'init' | 'define' | 'rehearse' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void,
-   *   onTokenizer?: (content: Uint8Array) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
+   *   onEarly?: (role: string, content: Uint8Array) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
    *   not stop in time takes the worker with it
    * @returns {Promise<T>}
    */
   request(
     type,
     payload,
-    {
-      onProgress = () => {},
-      onToken = () => {},
-      onTokenizer = () => {},
-      signal,
-      transfer = [],
-    } = {},
+    { onProgress = () => {}, onToken = () => {}, onEarly = () => {}, signal, transfer = [] } = {},
   ) {
     if (this.dead) return Promise.reject(this.dead);
     if (signal?.aborted) return Promise.reject(aborted());
@@ -86,7 +80,7 @@ export class WorkerClient {
         },
         onProgress,
         onToken,
-        onTokenizer,
+        onEarly,
       });
       this.worker.postMessage({ v: VERSION, id, type, payload }, transfer);
     });
@@ -104,7 +98,7 @@ export class WorkerClient {
     if (request === undefined) return; // answered already: its worker outlived a cancel
     if (message.type === 'progress') request.onProgress(message.progress);
     else if (message.type === 'token') request.onToken(message);
-    else if (message.type === 'tokenizer') request.onTokenizer(message.content);
+    else if (message.type === 'early') request.onEarly(message.role, message.content);
     else if (message.type === 'result') request.resolve(message.value);
     else {
       const { code, message: text, ...details } = message.error;

@@ -1,7 +1,7 @@
 // A model's files, from the network or the disk to what a session takes: fetched, verified and decompressed,
 // beside the worker that boots Python and the runtime.
-// Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress`, one `tokenizer` as soon as it is
-// here, and one `result` or `error`.
+// Speaks the envelopes of js/protocol.js: `prepare` is answered by `progress`, one `early` each for the tokenizer and
+// the first device's graph as soon as they are here, and one `result` or `error`.
 
 import { transferable } from '../js/contents.js';
 import { asPesoLeveError } from '../js/errors.js';
@@ -24,8 +24,9 @@ import { memoryStore, openStore, readOnly } from './store.js';
 const PARALLEL = 3;
 const REPORT_MS = 50;
 
-/** The role of what is handed over first: opening it takes a while. */
+/** The roles of what is handed over first: there is much to do with them while weights come. */
 const TOKENIZER = 'tokenizer';
+const GRAPH = 'graph';
 
 /** @type {import('../js/protocol.js').Patience} */
 const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
@@ -33,10 +34,10 @@ const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
 /**
  * @param {PreparePayload} payload
  * @param {(progress: import('../js/protocol.js').Progress) => void} report
- * @param {(content: Uint8Array) => void} onTokenizer
+ * @param {(role: string, content: Uint8Array<ArrayBuffer>) => void} onEarly
  * @returns {Promise<Prepared>}
  */
-async function prepare({ files, baseUrl, keep, patience }, report, onTokenizer) {
+async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
   const rows = [
     ...new Map(
       Object.values(files)
@@ -51,7 +52,7 @@ async function prepare({ files, baseUrl, keep, patience }, report, onTokenizer) 
   let notKept = false;
   const held = new HeldBytes();
   // A role's shards fill one buffer, each as soon as it is here, in whatever order they come.
-  /** @type {Map<string, {shards: File[], content: Uint8Array, left: number}>} */
+  /** @type {Map<string, {shards: File[], content: Uint8Array<ArrayBuffer>, left: number}>} */
   const roles = new Map();
   for (const shards of Object.values(files).flatMap((byRole) => Object.values(byRole))) {
     const key = shards.map(({ path }) => path).join();
@@ -72,6 +73,7 @@ async function prepare({ files, baseUrl, keep, patience }, report, onTokenizer) 
   queue.sort(
     (left, right) => Number(left.file.role === 'weights') - Number(right.file.role === 'weights'),
   );
+  const firstGraph = Object.values(files)[0]?.[GRAPH]?.[0]?.path;
   const work = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { file, role: whole, place } = next;
@@ -94,7 +96,9 @@ async function prepare({ files, baseUrl, keep, patience }, report, onTokenizer) 
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
       whole.left--;
-      if (role === TOKENIZER && whole.left === 0) onTokenizer(whole.content);
+      if (role === TOKENIZER && whole.left === 0) onEarly(role, whole.content);
+      // A copy, since it goes on with the rest as well: it is small.
+      if (path === firstGraph) onEarly(role, whole.content.slice());
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
@@ -168,7 +172,7 @@ self.addEventListener('message', async ({ data: { id, payload } }) => {
     const value = await prepare(
       payload,
       (progress) => post({ type: 'progress', progress }),
-      (content) => post({ type: 'tokenizer', content }, [content.buffer]),
+      (role, content) => post({ type: 'early', role, content }, [content.buffer]),
     );
     post({ type: 'result', value }, transferable(value.contents));
   } catch (error) {

@@ -12,12 +12,20 @@ import { ortModule } from './ort_module.mjs';
  * @property {() => Promise<void>} release
  */
 
+/** Of every byte: small positive numbers in fp32, fp16 and in any integers, and never a NaN. */
+const FILL = 0x3c;
+
+/** @param {number} bytes */
+export function madeUpWeights(bytes) {
+  return new Uint8Array(bytes).fill(FILL);
+}
+
 /** The name that a cut graph knows its weights by (export/pesoleve/graph/surrogate.py). */
 const EXTERNAL_DATA = 'weights.bin';
 
 /**
  * @param {import('./ort_host.js').OrtHost} host
- * @param {import('../js/surrogate.js').Question} question
+ * @param {Pick<import('../js/surrogate.js').Question, 'device' | 'layout' | 'config' | 'kvShape'>} question
  * @param {number} layers
  * @param {Uint8Array} graph
  * @param {Uint8Array} weights

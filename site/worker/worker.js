@@ -5,6 +5,7 @@ import { watchMemory } from './memory.js';
 import { OrtHost } from './ort_host.js';
 import { bootPython } from './pyodide_runtime.js';
 import { fetchedFiles, watchFetches } from './resource_progress.js';
+import { madeUpWeights, openSurrogate } from './surrogate_host.js';
 
 /**
  * @typedef {import('../js/protocol.js').FromWorker} FromWorker
@@ -54,7 +55,23 @@ async function init({ id, payload }) {
   }
 }
 
-/** @param {Exclude<ToWorker, {type: 'init' | 'cancel'}>} message */
+const REHEARSALS = 5;
+const SENTENCE = Array.from({ length: 16 }, (_, i) => i + 5);
+
+/** @param {Extract<ToWorker, {type: 'rehearse'}>} message */
+async function rehearse({ id, payload: { graph, weightBytes, config } }) {
+  if (booted === null) throw new Error("'rehearse' came before 'init' was answered");
+  const begun = performance.now();
+  const how = { device: 'wasm', layout: 'file', config, kvShape: null };
+  const weights = madeUpWeights(weightBytes);
+  const runner = await openSurrogate(booted.host, how, 0, graph, weights);
+  for (let i = 0; i < REHEARSALS; i++) await runner.read(SENTENCE);
+  await runner.release();
+  const value = { seconds: (performance.now() - begun) / 1000 };
+  post({ v: VERSION, id, type: 'result', value });
+}
+
+/** @param {Exclude<ToWorker, {type: 'init' | 'rehearse' | 'cancel'}>} message */
 async function ask(message) {
   const { id, type } = message;
   if (booted === null) throw new Error(`'${type}' came before 'init' was answered`);
@@ -95,6 +112,7 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
     if (data.v !== VERSION) throw new Error(`the page speaks version ${data.v}, not ${VERSION}`);
     if (type === 'cancel') booted?.python.cancel(id);
     else if (type === 'init') await init(data);
+    else if (type === 'rehearse') await rehearse(data);
     else await ask(data);
   } catch (error) {
     const code = type === 'init' ? 'runtime_failed' : 'protocol_error';
