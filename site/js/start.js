@@ -81,9 +81,13 @@ export async function start(id, options) {
       if (!rehearsal.hasTime()) return {};
       const { weightBytes, config } = rehearsal;
       const asked = { graph: await graph.promise, weightBytes, config };
-      /** @type {{seconds: number}} */
-      const { seconds } = await client.request('rehearse', asked);
-      return { rehearsal: seconds };
+      try {
+        /** @type {{seconds: number}} */
+        const { seconds } = await client.request('rehearse', asked);
+        return { rehearsal: seconds };
+      } catch {
+        return {}; // whatever stands in the way, the load will meet it, and say so
+      }
     };
     const [init, prepared, rehearsed] = await Promise.all([started, preparing, define()]);
     preparer.kill(aborted()); // and what it holds of the files goes with it
