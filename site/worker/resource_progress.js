@@ -29,15 +29,20 @@ function phaseOf(url) {
  * @returns {() => void} stops watching
  */
 export function watchFetches(report) {
-  const observer = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
+  const tell = (/** @type {PerformanceEntryList} */ entries) => {
+    for (const entry of entries) {
       const phase = phaseOf(entry.name);
       if (phase === undefined) continue;
       const loaded = wireBytes(/** @type {PerformanceResourceTiming} */ (entry));
       const file = entry.name.split('/').pop() ?? '';
       report({ phase, file, loaded, total: 0 });
     }
-  });
+  };
+  const observer = new PerformanceObserver((list) => tell(list.getEntries()));
   observer.observe({ type: 'resource', buffered: true });
-  return () => observer.disconnect();
+  return () => {
+    observer.disconnect();
+    // What a busy worker has not been told yet: a file that was said twice counts once.
+    tell(performance.getEntriesByType('resource'));
+  };
 }
