@@ -2,7 +2,7 @@
 // makes, import all that the page may want, and write what its memory holds then.
 //
 // Of the memory only the lines that differ from what WebAssembly starts with, since the browser has those in
-// pyodide.asm.wasm: 1.4 MB in place of 2.4 with brotli. site/worker/python_snapshot.js reads it. Little-endian:
+// pyodide.asm.wasm: 1.5 MB in place of 2.4 with brotli. site/worker/python_snapshot.js reads it. Little-endian:
 //
 //   4 x uint32            bytes of Pyodide's header, bytes of memory, bytes that WebAssembly starts with, lines
 //   Pyodide's header      which JS objects Python holds
@@ -54,7 +54,8 @@ async function takeSnapshot({ stdLibURL, modules }) {
   const names = python.toPy(modules);
   const settle = python.globals.get('settle');
   settle(names);
-  // What JS still holds of Python would be held for ever.
+  // What JS still holds of Python would be held for ever. Hashes have the seed of this Python in every visitor's, which
+  // keeps no secret: what a page's own Python reads is its own visitor's.
   names.destroy();
   settle.destroy();
   return python.makeMemorySnapshot();

@@ -73,7 +73,7 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
   queue.sort(
     (left, right) => Number(left.file.role === 'weights') - Number(right.file.role === 'weights'),
   );
-  const firstGraph = Object.values(files)[0]?.[GRAPH]?.[0]?.path;
+  const firstGraph = Object.values(files)[0]?.[GRAPH]?.[0];
   const work = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { file, role: whole, place } = next;
@@ -96,9 +96,10 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
       whole.left--;
-      if (role === TOKENIZER && whole.left === 0) onEarly(role, whole.content);
+      if (whole.left > 0) continue;
+      if (role === TOKENIZER) onEarly(role, whole.content);
       // A copy, since it goes on with the rest as well: it is small.
-      if (path === firstGraph) onEarly(role, whole.content.slice());
+      if (whole.shards[0]?.path === firstGraph?.path) onEarly(role, whole.content.slice());
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));

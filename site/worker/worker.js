@@ -65,8 +65,11 @@ async function rehearse({ id, payload: { graph, weightBytes, config } }) {
   const how = { device: 'wasm', layout: 'file', config, kvShape: null };
   const weights = madeUpWeights(weightBytes);
   const runner = await openSurrogate(booted.host, how, 0, graph, weights);
-  for (let i = 0; i < REHEARSALS; i++) await runner.read(SENTENCE);
-  await runner.release();
+  try {
+    for (let i = 0; i < REHEARSALS; i++) await runner.read(SENTENCE);
+  } finally {
+    await runner.release();
+  }
   const value = { seconds: (performance.now() - begun) / 1000 };
   post({ v: VERSION, id, type: 'result', value });
 }
