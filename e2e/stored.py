@@ -26,9 +26,14 @@ HELD = """async () => {
   for await (const [name, handle] of folder.entries()) {
     const content = await contentOf(handle);
     if (content === null) continue;
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', content));
-    const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    held.push([name, content.byteLength, sha256]);
+    const sha256 = async (bytes) => {
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+      return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    };
+    const end = Math.max(0, content.byteLength - 32);
+    const last = [...new Uint8Array(content, end)].map((byte) => byte.toString(16).padStart(2, '0'));
+    const settled = last.join('') === (await sha256(content.slice(0, end)));
+    held.push([name, content.byteLength, await sha256(content), settled]);
   }
   return held;
 }"""
@@ -67,25 +72,38 @@ CLEAR = """async () => {
 
 @dataclass(frozen=True)
 class Held:
+    """As it travels; or ``settled``, decoded, with the content's hash behind it."""
+
     bytes: int
     sha256: str
+    settled: bool
 
 
 def held(page: Page) -> dict[str, Held]:
     """By name."""
-    return {name: Held(size, sha256) for name, size, sha256 in page.evaluate(HELD)}
+    return {name: Held(*told) for name, *told in page.evaluate(HELD)}
 
 
 def held_bytes(page: Page, files: Sequence[File]) -> dict[str, int]:
-    """Of each file by path; 0 of what is not there."""
+    """Of each file by path, as it travels; 0 of what is not there."""
     found = held(page)
-    return {file.path: found[file.sha256].bytes if file.sha256 in found else 0 for file in files}
+
+    def size(file: File) -> int:
+        kept = found.get(file.sha256)
+        return 0 if kept is None else file.bytes if kept.settled else kept.bytes
+
+    return {file.path: size(file) for file in files}
 
 
 def until_held(page: Page, file: File, bytes_: int | None = None) -> None:
     """Wait until just so many bytes of a file are there, or all."""
-    wanted = file.bytes if bytes_ is None else bytes_
-    page.evaluate(UNTIL_HELD, {"sha256": file.sha256, "bytes": wanted})
+    size = settled_bytes(file) if bytes_ is None else bytes_
+    page.evaluate(UNTIL_HELD, {"sha256": file.sha256, "bytes": size})
+
+
+def settled_bytes(file: File) -> int:
+    """Return what a whole file takes on the disk: what it decodes to, and a SHA-256."""
+    return file.decoded_bytes + 32
 
 
 def spoil(page: Page, file: File, at: int) -> None:
@@ -100,16 +118,21 @@ def clear(page: Page) -> None:
 
 def expect_sound(page: Page, files: Sequence[File]) -> None:
     """What has a file's full length is that file, and nothing is there that is none of them."""
-    sizes = {file.sha256: file.bytes for file in files}
+    wanted = {file.sha256: file for file in files}
     for name, found in held(page).items():
         if "." in name:
-            continue  # a server's name for what is under way
-        assert found.bytes <= sizes[name]
-        if found.bytes == sizes[name]:
-            assert found.sha256 == name
+            continue  # a server's name for what is under way, or a copy that is being made
+        file = wanted[name]
+        if found.settled:
+            assert found.bytes == settled_bytes(file)
+        else:
+            assert found.bytes <= file.bytes
+            assert found.bytes < file.bytes or found.sha256 == name
 
 
 def expect_whole(page: Page, files: Sequence[File]) -> None:
-    """All of them are there, and nothing else."""
+    """All of them are there and settled, and nothing else."""
     kept = {name: found for name, found in held(page).items() if "." not in name}
-    assert kept == {file.sha256: Held(file.bytes, file.sha256) for file in files}
+    assert {name: (found.bytes, found.settled) for name, found in kept.items()} == {
+        file.sha256: (settled_bytes(file), True) for file in files
+    }

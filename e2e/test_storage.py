@@ -13,7 +13,7 @@ from .faults import Fault
 from .faulty_server import FaultyServer, serve_faulty
 from .files_worker import FilesWorker
 from .sharded_model import ShardedModel, new_version, publish_sharded
-from .stored import expect_whole, held, held_bytes, spoil, until_held
+from .stored import expect_whole, held, held_bytes, settled_bytes, spoil, until_held
 from .visit import Visit
 
 READY = 120_000
@@ -68,7 +68,7 @@ def test_what_went_bad_on_the_disk_is_fetched_again(
     worker.prepare()
     expect_whole(page, sharded.files)
     shard = sharded.shards[3]
-    spoil(page, shard, AT if damage == "a byte went bad" else shard.bytes)
+    spoil(page, shard, AT if damage == "a byte went bad" else held(page)[shard.sha256].bytes)
     server.recover()
     answer = worker.prepare()
     assert answer["weights"] == sharded.sha256
@@ -174,7 +174,7 @@ def test_a_new_version_fetches_what_changed(
         assert server.fetched() == {come.path: come.bytes}
         rows = page.locator(".stored__model")
         expect(rows).to_have_count(2)
-        size = f"{gone.bytes / 1e6:.2f}".replace(".", ",")
+        size = f"{settled_bytes(gone) / 1e6:.2f}".replace(".", ",")
         expect(rows.last).to_contain_text("Arquivos de versões anteriores")
         expect(rows.last).to_contain_text(size)
         rows.last.get_by_role("button", name="Apagar").click()

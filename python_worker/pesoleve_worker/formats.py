@@ -122,24 +122,36 @@ def layout_bytes(
 ) -> int:
     """Return the bytes of the weights as they compute; vectors stay fp32.
 
-    ``float32``: four a weight. ``int8``: one, with a scale and a zero an output. ``blocks``:
+    ``float32``: four a weight; a table whose blocks have no minimum is looked up in them, and is fp32
+    only where it is the head as well. ``int8``: one, with a scale and a zero an output. ``blocks``:
     MatMulNBits with fp32 scales, packed zero points, and minimums where ``planes`` has them; 4 bits in
     blocks of 32 where it is None. A matrix that ``planes`` leaves out travelled in fp32, and stays so.
     """
     total = 0
+    tensors = list(tensors)
+    heads = {tensor.tied_to for tensor in tensors}
     for tensor in (t for t in tensors if t.tied_to is None):
         form = Planes(4, 32) if planes is None else planes.get(tensor.name)
-        rows, columns = tensor.count // tensor.shape[-1], tensor.shape[-1]
-        if layout == "float32" or tensor.kind == "vector" or form is None:
+        rows = tensor.count // tensor.shape[-1]
+        if tensor.kind == "vector" or form is None:
             total += 4 * tensor.count
+        elif layout == "float32":
+            in_blocks = tensor.kind == "embedding" and not form.minimum
+            total += _block_bytes(tensor, form) if in_blocks else 0
+            total += 4 * tensor.count if not in_blocks or tensor.name in heads else 0
         elif layout == "int8":
             total += tensor.count + 5 * rows
         else:
-            groups = -(-columns // (form.block & -form.block))  # blocks become powers of two
-            zeros = (groups + 1) // 2 if form.bits == 4 else groups
-            scales = 4 * groups * (2 if form.minimum else 1)
-            total += tensor.count * form.bits // 8 + rows * (scales + zeros)
+            total += _block_bytes(tensor, form)
     return total
+
+
+def _block_bytes(tensor: TensorShape, form: Planes) -> int:
+    rows, columns = tensor.count // tensor.shape[-1], tensor.shape[-1]
+    groups = -(-columns // (form.block & -form.block))  # blocks become powers of two
+    zeros = (groups + 1) // 2 if form.bits == 4 else groups
+    scales = 4 * groups * (2 if form.minimum else 1)
+    return tensor.count * form.bits // 8 + rows * (scales + zeros)
 
 
 def folded_bytes(tensors: Iterable[TensorShape], bits: int, block: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import CatalogError
@@ -60,14 +61,20 @@ def _parse(kind: Any, value: object, where: str) -> object:
 def _parse_dataclass(kind: Any, value: object, where: str) -> object:
     if not isinstance(value, Mapping):
         raise _invalid(where, "an object", value)
-    names = [field.name for field in fields(kind)]
+    hints = _field_types(kind)
+    names = list(hints)
     missing = [name for name in names if name not in value]
     unknown = [str(key) for key in value if key not in names]
     if missing or unknown:
         said = f"lacks {', '.join(missing)}" if missing else f"has unknown {', '.join(unknown)}"
         raise CatalogError("catalog_invalid", f"{where} {said}")
-    hints = get_type_hints(kind)
     return kind(**{n: _parse(hints[n], value[n], f"{where}.{n}") for n in names})
+
+
+@cache  # annotations are text, and each would be compiled anew for every object
+def _field_types(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _invalid(where: str, expected: str, value: object) -> CatalogError:

@@ -133,7 +133,7 @@ PYTHON_HEAP = 31_500_000
 RUNTIME_HEAP = 38_000_000
 """Bytes of the WebAssembly heaps of Pyodide with the pipeline, and of ONNX Runtime with no model."""
 
-HEAP_FACTOR = {"file": 1.02, "float32": 1.59, "int8": 1.15, "blocks": 1.0}
+HEAP_FACTOR = {"file": 1.02, "float32": 1.39, "int8": 1.15, "blocks": 1.0}
 """ONNX Runtime's heap beside the weights in it: it holds a packed copy of some matrices while it opens
 a session, and a WebAssembly heap grows by a fifth at a time and never shrinks. Measured with SmolLM2
 and MiniLM (``python -m e2e.bench.judge``)."""
@@ -162,7 +162,9 @@ def model_sizes(
 
 
 def _compute_bytes(tensor: TensorShape, layout: str) -> int:
-    return layout_bytes([tensor], "float32" if layout == "file" else layout)
+    if layout == "file":
+        return 4 * tensor.count
+    return layout_bytes([replace(tensor, tied_to=None)], layout)
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,13 @@ def device_sizes(tensors: Sequence[TensorShape], shape: Shape | None, dtype: str
     if not encoder and dtype not in ("fp32", "fp16"):
         layouts["wasm_small"] = "int8"
     decoded = weight_bytes(tensors, dtype)
+
+    def resident(layout: str) -> int:
+        if encoder or dtype in ("fp32", "fp16"):  # tables too are fp32
+            return sum(4 * tensor.count for tensor in tensors if tensor.tied_to is None)
+        return layout_bytes(tensors, layout)
+
     return {
-        device: model_sizes(
-            tensors, shape, "file" if encoder else layout, layout_bytes(tensors, layout), decoded
-        )
+        device: model_sizes(tensors, shape, "file" if encoder else layout, resident(layout), decoded)
         for device, layout in layouts.items()
     }

@@ -47,7 +47,7 @@ export async function storedFiles() {
   const folder = await openFolder();
   if (folder !== null) {
     for await (const [name, handle] of /** @type {any} */ (folder).entries()) {
-      if (name.includes('.')) continue; // a server's name for what is under way
+      if (name.includes('.')) continue; // what a server called it, or a copy that is being made
       const size = await sizeOf(/** @type {FileSystemFileHandle} */ (handle));
       if (size > 0) found.set(name, size); // else it was asked for, and has not come
     }
@@ -93,7 +93,7 @@ export async function removeStored(files) {
   const held = new Set(await storedNames(folder));
   for (const name of files) {
     await unlessLocked(lockName(name), async () => {
-      for (const entry of [name, `${name}.etag`]) {
+      for (const entry of [name, `${name}.etag`, `${name}.settling`]) {
         if (held.has(entry)) await onceReleased(async () => await folder?.removeEntry(entry));
       }
       for (const request of keys) {

@@ -2,8 +2,8 @@
 // request after another, each from the byte that was reached.
 
 import { PesoLeveError } from '../js/errors.js';
+import { isFull } from './opfs.js';
 import { attempts } from './retry.js';
-import { isFull } from './store.js';
 
 /**
  * @typedef {import('../js/catalog_types.js').File} File

@@ -30,7 +30,7 @@ const CHUNK = 1 << 20;
 export class Decompression {
   /**
    * @param {File} file
-   * @param {Uint8Array} content filled, exactly
+   * @param {Uint8Array<ArrayBuffer>} content filled, exactly
    * @param {import('zstddec/stream').ZSTDDecoder | null} decoder null where nothing was compressed
    */
   constructor(file, content, decoder) {
@@ -42,7 +42,7 @@ export class Decompression {
     this.restart();
   }
 
-  /** @param {File} file @param {Uint8Array} content @throws {PesoLeveError} runtime_failed */
+  /** @param {File} file @param {Uint8Array<ArrayBuffer>} content @throws {PesoLeveError} runtime_failed */
   static async open(file, content) {
     return new Decompression(file, content, file.codec === 'identity' ? null : await zstd());
   }

@@ -17,9 +17,9 @@ import { sha256Of, startHash } from './hash.js';
  * @property {number} firstDelay seconds, at most, before the second; doubles each time
  * @property {number} stall seconds without a byte after which a connection is given up
  *
- * @typedef {{store: Store, patience: Patience, sink: import('./arrival.js').Sink,
+ * @typedef {{store: Store, patience: Patience, sink: import('./decompress.js').Decompression,
  *   onBytes: (loaded: number) => void}} DownloadOptions  `sink` takes the bytes as they come, before they are
- *   known to be right
+ *   known to be right; its content is what is wanted
  */
 
 /**
@@ -27,7 +27,7 @@ import { sha256Of, startHash } from './hash.js';
  * @param {File} file what the catalog says it is
  * @param {DownloadOptions} options
  * @returns {Promise<Downloaded>}
- * @throws {PesoLeveError} download_failed, file_truncated, hash_mismatch
+ * @throws {PesoLeveError} download_failed, file_truncated, hash_mismatch, runtime_failed
  */
 export async function download(url, file, options) {
   // Two tabs that want the same file take turns; the second finds it.
@@ -40,6 +40,7 @@ export async function download(url, file, options) {
 
 /** @param {string} url @param {File} file @param {DownloadOptions} options @returns {Promise<Downloaded>} */
 async function downloadAlone(url, file, { store, patience, sink, onBytes }) {
+  const { content } = sink;
   const begun = performance.now();
   const done = (/** @type {number} */ bytes, /** @type {boolean} */ kept) => ({
     /** @type {'network' | 'disk'} */
@@ -49,11 +50,17 @@ async function downloadAlone(url, file, { store, patience, sink, onBytes }) {
     start: (performance.timeOrigin + begun) / 1000,
     seconds: (performance.now() - begun) / 1000,
   });
+  if (await store.readSettled(file.sha256, content)) {
+    onBytes(file.bytes);
+    return done(0, true);
+  }
   const here = await store.read(file.sha256, file.bytes);
   if (here !== null) {
     if ((await sha256Of(here)) === file.sha256) {
       sink.write(here);
+      sink.finish();
       onBytes(file.bytes);
+      await store.settle(file.sha256, file.bytes, content);
       return done(0, true);
     }
     await store.remove(file.sha256); // it went bad where it lay
@@ -76,7 +83,9 @@ async function downloadAlone(url, file, { store, patience, sink, onBytes }) {
       const message = `${url} has sha256 ${sha256}, not ${file.sha256}${arrival.remark}`;
       throw new PesoLeveError('hash_mismatch', message, { phase: file.role });
     }
+    sink.finish();
     const kept = await arrival.keep(store);
+    if (kept) await store.settle(file.sha256, file.bytes, content);
     return done(arrival.crossed, kept);
   } finally {
     await arrival.close();

@@ -10,6 +10,8 @@ import { readPlanes } from './planes.js';
  * @typedef {{path: string, bytes: number, make: () => Uint8Array}} PendingFile  made when it is wanted
  */
 
+const TABLE = 'model.embed_tokens.weight';
+
 /**
  * @param {Uint8Array} planes
  * @param {Layout} layout
@@ -25,10 +27,16 @@ export function plan(planes, layout) {
       files.push({ path: name, bytes: tensor.values.length, make: () => tensor.values });
     } else if (layout === 'float32') {
       files.push(dequantized(tensor, scratch));
+      if (staysInBlocks(tensor)) files.push(...packed(tensor).map(made));
     } else if (layout === 'int8') files.push(...rounded(tensor, scratch));
     else files.push(...packed(tensor).map(made));
   }
   return files;
+}
+
+/** The table that rows are looked up in (export/pesoleve/graph/layouts.py). @param {BlockTensor} tensor */
+function staysInBlocks({ name, minimum }) {
+  return name === TABLE && minimum === null;
 }
 
 /** @param {ExternalFile} file @returns {PendingFile} */

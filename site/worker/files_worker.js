@@ -81,7 +81,6 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
       const onBytes = throttled(file.bytes, (loaded) =>
         report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
       );
-      held.add(file.bytes); // whole, where it comes from the disk
       const sink = await Decompression.open(file, place);
       const told = await download(url, file, {
         store,
@@ -90,9 +89,7 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
         onBytes,
       });
       notKept ||= store.kind !== 'memory' && !told.kept;
-      sink.finish();
       seconds.decode += sink.seconds;
-      held.add(-file.bytes);
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
       whole.left--;

@@ -3,6 +3,8 @@
 // verifies them, so that a crash at any moment leaves nothing worse than a file to go on with.
 
 import { FOLDER, isInUse, onceReleased } from '../js/stored.js';
+import { existing, isFull, isNotFound, openSync, writeAll } from './opfs.js';
+import { canSettle, readSettled, settle, settlingName } from './settled.js';
 
 /** The file that asks for room; like every name with a dot, none of a model's. */
 const ROOM = 'room.tmp';
@@ -19,24 +21,18 @@ const ROOM = 'room.tmp';
  *
  * @typedef {object} Store
  * @property {'opfs' | 'cache' | 'memory'} kind
+ * @property {(sha256: string, content: Uint8Array<ArrayBuffer>) => Promise<boolean>} readSettled fill
+ *   `content` with what the file decodes to, verified; false when that is not here
  * @property {(sha256: string, bytes: number) => Promise<Uint8Array<ArrayBuffer> | null>} read the whole
- *   file, not verified; null when it is not here
+ *   file as it travels, not verified; null when it is not here
  * @property {(sha256: string) => Promise<number>} held bytes of the file that are here
  * @property {(bytes: number) => Promise<boolean>} hasRoom for so many bytes more
  * @property {(sha256: string) => Promise<Part | null>} open null where nothing partial can be kept
  * @property {(sha256: string, content: Uint8Array<ArrayBuffer>) => Promise<void>} keep a whole file, where
  *   no part was
+ * @property {(sha256: string, bytes: number, content: Uint8Array<ArrayBuffer>) => Promise<void>} settle keep what
+ *   it decodes to, in place of the file as it travels
  * @property {(sha256: string) => Promise<void>} remove
- */
-
-/**
- * @typedef {object} SyncFile  FileSystemSyncAccessHandle, which TypeScript knows in workers alone
- * @property {() => number} getSize
- * @property {(into: Uint8Array, options: {at: number}) => number} read
- * @property {(from: Uint8Array, options?: {at: number}) => number} write
- * @property {(bytes: number) => void} truncate
- * @property {() => void} flush
- * @property {() => void} close
  */
 
 /** @returns {Promise<Store>} the best that this browser has */
@@ -57,18 +53,20 @@ export async function openStore() {
 export function memoryStore() {
   return {
     kind: 'memory',
+    readSettled: async () => false,
     read: async () => null,
     held: async () => 0,
     hasRoom: async () => true,
     open: async () => null,
     keep: async () => {},
+    settle: async () => {},
     remove: async () => {},
   };
 }
 
 /** @param {Store} store @returns {Store} takes what is there, and keeps nothing more */
-export function readOnly({ read, held, remove }) {
-  return { ...memoryStore(), read, held, remove };
+export function readOnly({ readSettled, read, held, remove }) {
+  return { ...memoryStore(), readSettled, read, held, remove };
 }
 
 /** @param {Cache} cache @returns {Store} whole files only */
@@ -76,6 +74,7 @@ function cacheStore(cache) {
   const key = (/** @type {string} */ sha256) =>
     new URL(`./${FOLDER}/${sha256}`, self.location.href);
   return {
+    ...memoryStore(),
     kind: 'cache',
     async read(sha256, bytes) {
       const found = await cache.match(key(sha256));
@@ -87,7 +86,6 @@ function cacheStore(cache) {
       return Number(found?.headers.get('Content-Length') ?? 0);
     },
     hasRoom: isEstimatedToFit,
-    open: async () => null,
     async keep(sha256, content) {
       const headers = { 'Content-Length': String(content.length) };
       await cache.put(key(sha256), new Response(content, { headers }));
@@ -110,17 +108,20 @@ function opfsStore(folder) {
   };
   return {
     kind: 'opfs',
+    readSettled: async (sha256, content) => await readSettled(folder, sha256, content),
     async read(sha256, bytes) {
-      const file = await existing(folder, sha256);
+      const file = await contentOf(folder, sha256);
       return file?.size === bytes ? new Uint8Array(await file.arrayBuffer()) : null;
     },
-    held: async (sha256) => (await existing(folder, sha256))?.size ?? 0,
+    held: async (sha256) => (await contentOf(folder, sha256))?.size ?? 0,
     hasRoom: async (bytes) => (await isEstimatedToFit(bytes)) && (await fits(folder, bytes)),
     open: async (sha256) => await openPart(folder, sha256, remove),
     keep: async () => {},
+    async settle(sha256, bytes, content) {
+      if (canSettle(bytes, content)) await settle(folder, sha256, content);
+    },
     async remove(sha256) {
-      await remove(sha256);
-      await remove(etagName(sha256));
+      for (const name of [sha256, etagName(sha256), settlingName(sha256)]) await remove(name);
     },
   };
 }
@@ -140,7 +141,7 @@ async function isEstimatedToFit(bytes) {
  * @returns {Promise<boolean>}
  */
 async function fits(folder, bytes) {
-  /** @type {SyncFile} */
+  /** @type {import('./opfs.js').SyncFile} */
   let file;
   try {
     file = await openSync(await folder.getFileHandle(ROOM, { create: true }));
@@ -168,7 +169,7 @@ async function fits(folder, bytes) {
  * @returns {Promise<Part | null>} null when another tab has it open, or there is no room for its name
  */
 async function openPart(folder, sha256, remove) {
-  /** @type {SyncFile} */
+  /** @type {import('./opfs.js').SyncFile} */
   let file;
   try {
     const handle = await folder.getFileHandle(sha256, { create: true });
@@ -178,7 +179,7 @@ async function openPart(folder, sha256, remove) {
     throw error;
   }
   let length = file.getSize();
-  const known = await existing(folder, etagName(sha256));
+  const known = await contentOf(folder, etagName(sha256));
   let etag = known === null ? null : await known.text();
   return {
     get length() {
@@ -193,12 +194,8 @@ async function openPart(folder, sha256, remove) {
       return content;
     },
     append(chunk) {
-      const written = file.write(chunk, { at: length });
-      // Chromium's private windows say that all is written where there was no room for it.
-      if (written < chunk.length || file.getSize() < length + written) {
-        throw new DOMException('the disk is full', 'QuotaExceededError');
-      }
-      length += written;
+      writeAll(file, chunk, length);
+      length += chunk.length;
     },
     async restart(name) {
       file.truncate(0);
@@ -229,32 +226,12 @@ async function openPart(folder, sha256, remove) {
   };
 }
 
-/** @param {FileSystemFileHandle} handle @returns {Promise<SyncFile>} */
-async function openSync(handle) {
-  return await /** @type {any} */ (handle).createSyncAccessHandle();
-}
-
 /** @param {string} sha256 */
 function etagName(sha256) {
   return `${sha256}.etag`;
 }
 
 /** @param {FileSystemDirectoryHandle} folder @param {string} name @returns {Promise<File | null>} */
-async function existing(folder, name) {
-  try {
-    return await (await folder.getFileHandle(name)).getFile();
-  } catch (error) {
-    if (isNotFound(error)) return null;
-    throw error;
-  }
-}
-
-/** @param {unknown} error */
-function isNotFound(error) {
-  return error instanceof DOMException && error.name === 'NotFoundError';
-}
-
-/** @param {unknown} error */
-export function isFull(error) {
-  return error instanceof DOMException && error.name === 'QuotaExceededError';
+async function contentOf(folder, name) {
+  return (await (await existing(folder, name))?.getFile()) ?? null;
 }

@@ -1,6 +1,6 @@
 """What travels is not what computes: a decoder's graph for each layout that its weights expand to.
 
-    float32   every weight in fp32, as it is folded: fastest on WASM and on the CPU
+    float32   every matrix in fp32, as it is folded: fastest on WASM and on the CPU
     int8      weights rounded to 8 bits an output, activations to 8 bits a step: a quarter of the memory
     blocks    weights stay packed: MatMulNBits, for WebGPU
 
@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..blocks import BlockTensor, Float
 from ..planes import Tensors
-from .decoder import TABLE
+from .decoder import HEAD, TABLE
 
 LAYOUTS = ("float32", "int8", "blocks")
 INT8_STEPS = (4, 32)
@@ -60,11 +60,11 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
     packed = {n: t.power_of_two_blocks() for n, t in tensors.items() if isinstance(t, BlockTensor)}
     if layout != "blocks":
         _leave_flash_attention(graph)
-        packed = {}
+        packed = {n: t for n, t in packed.items() if layout == "float32" and _stays_in_blocks(n, t)}
     rounded = {n for n, t in tensors.items() if layout == "int8" and isinstance(t, BlockTensor)}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type == "FusedMatMul" and node.input[1] in packed:
+        if layout == "blocks" and node.op_type == "FusedMatMul" and node.input[1] in packed:
             nodes += _matmul_in_blocks(node, node.input[1], packed[node.input[1]], graph)
         elif node.op_type == "Gather" and node.input[0] == TABLE and TABLE in packed:
             nodes += _gather_in_blocks(node, packed[TABLE], graph)
@@ -88,23 +88,39 @@ def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
         if not isinstance(tensor, BlockTensor):
             files[name] = np.asarray(tensor, np.float32)
         elif layout == "float32":
-            files[name] = tensor.dequantize()
+            in_blocks = _stays_in_blocks(name, tensor)
+            if in_blocks:
+                files |= _planes(name, tensor.power_of_two_blocks())
+            if not in_blocks or HEAD not in tensors:
+                files[name] = tensor.dequantize()
         elif layout == "int8":
             files |= _round_outputs(name, tensor.dequantize())
         else:
-            tensor = tensor.power_of_two_blocks()
-            rows, columns = tensor.q.shape
-            groups = columns // tensor.block
-            q = tensor.q
-            if tensor.bits == 4:
-                q = q[:, ::2] | (q[:, 1::2] << np.uint8(4))
-            files[f"{name}.q"] = q.reshape(rows, groups, -1)
-            files[f"{name}.scale"] = tensor.scale.astype(np.float32)
-            zero = tensor.zero | (tensor.zero << 4 if tensor.bits == 4 else 0)
-            width = (groups + 1) // 2 if tensor.bits == 4 else groups
-            files[f"{name}.zero"] = np.full((rows, width), zero, np.uint8)
-            if tensor.minimum is not None:
-                files[f"{name}.minimum_t"] = np.ascontiguousarray(tensor.minimum.astype(np.float32).T)
+            files |= _planes(name, tensor.power_of_two_blocks())
+    return files
+
+
+def _stays_in_blocks(name: str, tensor: BlockTensor) -> bool:
+    """Whether rows are looked up in the planes where all else is fp32. A table in fp32 beside the head
+    that the session packs of it would be a fifth of the memory, for a row a token."""
+    return name == TABLE and tensor.minimum is None
+
+
+def _planes(name: str, tensor: BlockTensor) -> dict[str, npt.NDArray[np.generic]]:
+    rows, columns = tensor.q.shape
+    groups = columns // tensor.block
+    q = tensor.q
+    if tensor.bits == 4:
+        q = q[:, ::2] | (q[:, 1::2] << np.uint8(4))
+    zero = tensor.zero | (tensor.zero << 4 if tensor.bits == 4 else 0)
+    width = (groups + 1) // 2 if tensor.bits == 4 else groups
+    files: dict[str, npt.NDArray[np.generic]] = {
+        f"{name}.q": q.reshape(rows, groups, -1),
+        f"{name}.scale": tensor.scale.astype(np.float32),
+        f"{name}.zero": np.full((rows, width), zero, np.uint8),
+    }
+    if tensor.minimum is not None:
+        files[f"{name}.minimum_t"] = np.ascontiguousarray(tensor.minimum.astype(np.float32).T)
     return files
 
 
