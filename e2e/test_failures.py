@@ -117,8 +117,9 @@ def test_a_truncated_memory_of_python_is_refused(visit: Visit, share: float) -> 
     assert "python.snapshot is not whole" in error["message"]
 
 
-def test_a_missing_worker_says_so(visit: Visit) -> None:
-    assert load_error(visit, {"/worker/worker.js": lambda _: None})["code"] == "worker_died"
+@pytest.mark.parametrize("script", ["worker.js", "compute_worker.js"])
+def test_a_missing_worker_says_so(visit: Visit, script: str) -> None:
+    assert load_error(visit, {f"/worker/{script}": lambda _: None})["code"] == "worker_died"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ GROUPS = {
     "Tokenizer": ("tokenizer",),
     "Weights and graph": ("weights", "graph", "ngrams"),
 }
-WORKERS = {"worker/worker.js", "worker/files_worker.js"}
+WORKERS = {"worker/worker.js", "worker/compute_worker.js", "worker/files_worker.js"}
 """Scripts that workers start with: the browser process fetches them, and CDP gives them no body."""
 
 

@@ -21,7 +21,7 @@ CLICKED = (
     ".zst",
 )
 """What the button says it will fetch."""
-HEAVY = (*CLICKED, "/worker/worker.js", "/worker/files_worker.js")
+HEAVY = (*CLICKED, "/worker/worker.js", "/worker/compute_worker.js", "/worker/files_worker.js")
 
 
 def test_little_is_fetched_before_the_click(

@@ -117,7 +117,7 @@ def test_a_device_lost_mid_answer_is_left_and_the_answer_goes_on(
     assert tiny.id == ID
     messages = [user(QUESTIONS[0])]
     options: dict[str, Any] = {"max_new_tokens": MOST, "seed": 7, "temperature": 0.7}
-    changes: dict[str, Change] = {"/worker/worker.js": lambda code: code + LOSABLE_GPU}
+    changes: dict[str, Change] = {"/worker/compute_worker.js": lambda code: code + LOSABLE_GPU}
     with serve_site(models=root / "models", changes=changes) as site:
         visit.open_blank(site)
         gpu = open_chat(visit, "gpu", ID, device="webgpu")

@@ -66,7 +66,7 @@ class PyodideSession:
 
 
 class PyodideDecoder:
-    """Around ``site/worker/decoder_host.js``."""
+    """Around the decoder of ``site/worker/python_host.js``."""
 
     def __init__(self, js_decoder: Any, js_host: Any) -> None:
         self._decoder = js_decoder

@@ -15,7 +15,7 @@ from js import Object, Promise
 from pyodide.ffi import JsException, to_js
 
 from .app import App
-from .catalog import Model, Role, TextGeneration
+from .catalog import Model, TextGeneration
 from .errors import InputError, PesoLeveError, SessionError, WorkerError, report
 from .generation.ngrams import NO_HABITS, Ngrams
 from .handles_pyodide import PyodideDecoder, PyodideSession, PyodideTokenizer
@@ -62,44 +62,20 @@ class Worker:
             raise WorkerError("protocol_error", "'load' came before 'define'")
         defined = self._defined
         devices = list(payload.devices)
-        files = {
-            str(device): {str(role): content for role, content in Object.entries(roles)}
-            for device, roles in Object.entries(payload.files)
-        }
-
-        def content(device: str, role: Role) -> Any:
-            return files[device][role]
 
         async def open_session(device: str) -> Any:
-            how = defined.model.devices[device]
-            graph, weights = content(device, "graph"), content(device, "weights")
-            config = to_js(how.session_config, dict_converter=Object.fromEntries)
             try:
                 if defined.render is None:
-                    opening = self._later(self._host, "openSession", device, graph, weights, config)
-                    session = await Promised(opening)
-                    return PyodideSession(session, self._host)
-                shape = defined.model.shape
-                kv_shape = to_js([shape.layers, shape.kv_heads, shape.head_size])
-                stage = payload.onStage
-                opening = self._later(
-                    self._host,
-                    "openDecoder",
-                    device,
-                    graph,
-                    weights,
-                    how.layout,
-                    config,
-                    kv_shape,
-                    stage,
-                )
+                    opening = self._later(self._host, "openSession", device)
+                    return PyodideSession(await Promised(opening), self._host)
+                opening = self._later(self._host, "openDecoder", device)
                 return PyodideDecoder(await Promised(opening), self._host)
             except JsException as error:
                 raise SessionError("session_failed", str(error)) from error
 
-        ngrams = next((roles["ngrams"] for roles in files.values() if "ngrams" in roles), None)
         vocabulary = defined.model.shape.vocabulary
-        habits = NO_HABITS if ngrams is None else Ngrams.parse(ngrams.to_bytes(), vocabulary)
+        content = payload.ngrams
+        habits = Ngrams.parse(content.to_bytes(), vocabulary) if content else NO_HABITS
         loaded = await self._app.load(
             defined.model,
             defined.dtype,
@@ -110,8 +86,6 @@ class Worker:
             defined.render,
             habits,
         )
-        if loaded.device == devices[-1]:
-            files.clear()  # there is no other device to open them on
         return to_js(asdict(loaded), dict_converter=Object.fromEntries)
 
     async def _chat_template(self, pipeline: TextGeneration) -> Render:
@@ -172,5 +146,5 @@ class Worker:
 
 
 def create(js_host: Any) -> Worker:
-    """Make the worker's one ``Worker`` around JS's host object (``site/worker/ort_host.js``)."""
+    """Make the worker's one ``Worker`` around JS's host object (``site/worker/python_host.js``)."""
     return Worker(js_host)

@@ -1,9 +1,11 @@
 // What the page and the worker say to each other. Every message is an envelope {v, id, type, …}.
 //
-//   page ─► worker   init, define, rehearse, load, run, generate, unload: each answered by any number of `progress`
-//                    and `token`, then exactly one `result` or `error` with the same id. cancel names
-//                    another request's id and has no answer of its own.
-//   worker ─► page   unasked: `ready` once it listens, `fatal` when it cannot go on.
+//   page ─► worker    init, define, load, run, generate, unload: each answered by any number of `progress`
+//                     and `token`, then exactly one `result` or `error` with the same id. cancel names
+//                     another request's id and has no answer of its own.
+//   page ─► compute   start, hold, rehearse: likewise.
+//   worker ─► page    unasked: `ready` once it listens, `fatal` when it cannot go on.
+//   worker ─► compute open, run, feed, truncate, release, told: calls over a port (worker/calls.js).
 //
 // The page owns wording; the worker owns codes.
 
@@ -18,14 +20,20 @@ export const VERSION = 1;
  * @typedef {{phase: Phase, file: string, loaded: number, total: number}} Progress
  *   `loaded` of `total` bytes; a phase without bytes goes from 0 of 1 to 1 of 1; `prefill` counts tokens.
  *
- * @typedef {{build: RuntimeBuild, threads: number}} InitPayload
- * @typedef {Record<string, Record<string, Uint8Array>>} Contents  by device and role; devices share what is
+ * @typedef {{port: MessagePort}} InitPayload  to the compute worker
+ * @typedef {{build: RuntimeBuild, threads: number, port: MessagePort}} StartPayload  to Python's worker
+ * @typedef {Record<string, Record<string, Uint8Array<ArrayBuffer>>>} Contents  by device and role; devices share what is
  *   alike
  * @typedef {{model: string, dtype: string, tokenizer: Uint8Array}} DefinePayload  what a load is of, before its
  *   weights are here; `model` is the catalog entry as JSON
  * @typedef {{graph: Uint8Array, weightBytes: number, config: Record<string, string>}} RehearsePayload  of the
  *   model's own graph on WASM, while its weights are on their way
- * @typedef {{devices: string[], files: Contents}} LoadPayload
+ * @typedef {{layout: import('./catalog_types.js').Device['layout'], config: Record<string, string>,
+ *   kvShape: [number, number, number] | null}} How  a device opens a model: what its weights expand to, its session's
+ *   configuration, and of a decoder its layers, key and value heads, and the size of a head
+ * @typedef {{devices: string[], files: Contents, how: Record<string, How>}} HoldPayload  the first device is opened
+ *   at once
+ * @typedef {{devices: string[], ngrams: Uint8Array | null}} LoadPayload
  *
  * @typedef {object} PreparePayload  what site/worker/files_worker.js is asked for
  * @property {Record<string, Record<string, import('./catalog_types.js').File[]>>} files shards in order, by
@@ -82,13 +90,18 @@ export const VERSION = 1;
  * @typedef {(
  *   | {type: 'init', payload: InitPayload}
  *   | {type: 'define', payload: DefinePayload}
- *   | {type: 'rehearse', payload: RehearsePayload}
  *   | {type: 'load', payload: LoadPayload}
  *   | {type: 'run', payload: RunPayload}
  *   | {type: 'generate', payload: GeneratePayload}
  *   | {type: 'unload', payload: null}
  *   | {type: 'cancel', payload: null}
  * ) & {v: number, id: number}} ToWorker
+ *
+ * @typedef {(
+ *   | {type: 'start', payload: StartPayload}
+ *   | {type: 'hold', payload: HoldPayload}
+ *   | {type: 'rehearse', payload: RehearsePayload}
+ * ) & {v: number, id: number}} ToCompute
  *
  * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}

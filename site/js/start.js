@@ -1,11 +1,11 @@
-// From a model's id to a worker that has it open: download, decode and boot side by side, then open.
+// From a model's id to workers that have it open: download and decode, start the runtime, and boot Python side by side.
 
 import { DEFAULT_CATALOG, filesByRole, findModel } from './catalog.js';
 import { transferable } from './contents.js';
 import { chooseDevice } from './device.js';
 import { aborted, asPesoLeveError, PesoLeveError } from './errors.js';
 import { Rehearsal } from './rehearsal.js';
-import { FILES_WORKER_URL, WorkerClient } from './worker_client.js';
+import { COMPUTE_WORKER_URL, FILES_WORKER_URL, WorkerClient } from './worker_client.js';
 
 /**
  * @typedef {import('./catalog_types.js').Model} Entry
@@ -34,6 +34,9 @@ export async function start(id, options) {
   const begun = performance.now();
   // Their scripts come while the catalog does.
   const client = new WorkerClient();
+  const compute = new WorkerClient(COMPUTE_WORKER_URL);
+  client.beside.push(compute);
+  compute.beside.push(client);
   const preparer = new WorkerClient(FILES_WORKER_URL);
   const giveUp = () => {
     client.kill(aborted());
@@ -56,8 +59,19 @@ export async function start(id, options) {
       keep: options.keep ?? true,
       patience: options.patience ?? {},
     };
+    const { port1: toPython, port2: toCompute } = new MessageChannel();
     /** @type {Promise<{seconds: Record<string, number>}>} */
-    const started = client.request('init', { build, threads }, { onProgress });
+    const computing = compute.request(
+      'start',
+      { build, threads, port: toPython },
+      { onProgress, transfer: [toPython] },
+    );
+    /** @type {Promise<{seconds: Record<string, number>}>} */
+    const started = client.request(
+      'init',
+      { port: toCompute },
+      { onProgress, transfer: [toCompute] },
+    );
     /** @type {PromiseWithResolvers<Uint8Array>} */
     const tokenizer = Promise.withResolvers();
     /** @type {PromiseWithResolvers<Uint8Array>} */
@@ -73,36 +87,52 @@ export async function start(id, options) {
       onEarly: (role, content) => (role === 'graph' ? graph : tokenizer).resolve(content),
     });
     // Python reads the entry, and the tokenizer is opened, while weights arrive.
-    /** @returns {Promise<Record<string, number>>} seconds by stage */
     const define = async () => {
       const [content] = await Promise.all([tokenizer.promise, started]);
-      const known = { model: JSON.stringify(entry), dtype, tokenizer: content };
+      // Of the entry, what is the page's own business stays here: reading it takes Python a while.
+      const read = { ...entry, files: [], quality: [], lineage: [] };
+      const known = { model: JSON.stringify(read), dtype, tokenizer: content };
       await client.request('define', known);
+    };
+    /** @returns {Promise<Record<string, number>>} seconds by stage */
+    const rehearse = async () => {
+      await computing;
       if (!rehearsal.hasTime()) return {};
       const { weightBytes, config } = rehearsal;
       const asked = { graph: await graph.promise, weightBytes, config };
       try {
         /** @type {{seconds: number}} */
-        const { seconds } = await client.request('rehearse', asked);
+        const { seconds } = await compute.request('rehearse', asked);
         return { rehearsal: seconds };
       } catch {
         return {}; // whatever stands in the way, the load will meet it, and say so
       }
     };
-    const [init, prepared, rehearsed] = await Promise.all([started, preparing, define()]);
-    preparer.kill(aborted()); // and what it holds of the files goes with it
+    const rehearsing = rehearse();
+    // The runtime opens the model as soon as its files are here, whatever Python is at.
+    const held = async () => {
+      const [prepared] = await Promise.all([preparing, rehearsing]);
+      preparer.kill(aborted()); // and what it holds of the files goes with it
+      const { payload, transfer, ngrams } = holding(entry, devices, prepared.contents);
+      await compute.request('hold', payload, { transfer });
+      return { prepared, ngrams };
+    };
+    const [computed, init, rehearsed, { prepared, ngrams }] = await Promise.all([
+      computing,
+      started,
+      rehearsing,
+      held(),
+      define(),
+    ]);
     /** @type {LoadResult} */
-    const result = await client.request(
-      'load',
-      { devices, files: prepared.contents },
-      { onProgress, transfer: transferable(prepared.contents) },
-    );
+    const result = await client.request('load', { devices, ngrams }, { onProgress });
     const stats = measure(entry, dtype, choice, prepared, result);
     const ends = stats.files
       .filter(({ role }) => role in (files[devices[0] ?? ''] ?? {}))
       .map((file) => file.start + file.seconds);
     stats.seconds = {
       download: Math.max(...ends) - begun / 1000,
+      ...computed.seconds,
       ...init.seconds,
       ...rehearsed,
       ...add(prepared.seconds, result.seconds),
@@ -117,6 +147,30 @@ export async function start(id, options) {
     preparer.kill(aborted()); // one failure stops what else is under way
     signal?.removeEventListener('abort', giveUp);
   }
+}
+
+/**
+ * @param {Entry} entry
+ * @param {string[]} devices
+ * @param {import('./protocol.js').Contents} contents
+ * @returns {{payload: import('./protocol.js').HoldPayload, transfer: ArrayBuffer[], ngrams: Uint8Array | null}}
+ */
+function holding(entry, devices, contents) {
+  const { layers, kv_heads: heads, head_size: size } = entry.shape;
+  /** @type {import('./protocol.js').HoldPayload} */
+  const payload = { devices, files: {}, how: {} };
+  /** @type {Uint8Array | null} */
+  let ngrams = null;
+  for (const device of devices) {
+    const { ngrams: habits, ...files } = contents[device] ?? {};
+    ngrams ??= habits ?? null;
+    const { layout = 'file', session_config: config = {} } = entry.devices[device] ?? {};
+    /** @type {[number, number, number] | null} */
+    const kvShape = entry.task === 'text_generation' ? [layers, heads, size] : null;
+    payload.files[device] = files;
+    payload.how[device] = { layout, config, kvShape };
+  }
+  return { payload, transfer: transferable(payload.files), ngrams };
 }
 
 /** @param {Record<string, number>} left @param {Record<string, number>} right */

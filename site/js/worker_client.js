@@ -4,6 +4,7 @@ import { aborted, PesoLeveError } from './errors.js';
 import { VERSION } from './protocol.js';
 
 const WORKER_URL = new URL('../worker/worker.js', import.meta.url);
+export const COMPUTE_WORKER_URL = new URL('../worker/compute_worker.js', import.meta.url);
 export const FILES_WORKER_URL = new URL('../worker/files_worker.js', import.meta.url);
 
 /** How long a cancelled request may take to stop before the worker is given up. */
@@ -25,6 +26,8 @@ export class WorkerClient {
     /** @type {Map<number, Pending>} */
     this.pending = new Map();
     this.nextId = 1;
+    /** Workers that are of no use without this one. @type {WorkerClient[]} */
+    this.beside = [];
     /** @type {PesoLeveError | null} why the worker takes no more requests */
     this.dead = null;
     this.worker = new Worker(url, { type: 'module' });
@@ -40,7 +43,7 @@ export class WorkerClient {
 
   /**
    * @template T
-   * @param {'init' | 'define' | 'rehearse' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
+   * @param {'init' | 'start' | 'hold' | 'define' | 'rehearse' | 'load' | 'run' | 'generate' | 'unload' | 'prepare' | 'open' | 'weigh' | 'time'} type
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void,
@@ -107,16 +110,18 @@ export class WorkerClient {
   }
 
   /**
-   * Stop the worker now and reject everything pending with `error`.
+   * Stop the worker now, and those beside it, and reject everything pending with `error`.
    *
    * @param {PesoLeveError} error
    */
   kill(error) {
-    this.dead ??=
+    if (this.dead !== null) return;
+    this.dead =
       error.code === 'aborted'
         ? new PesoLeveError('worker_died', 'The worker was stopped.')
         : error;
     this.worker.terminate();
     for (const request of [...this.pending.values()]) request.reject(error);
+    for (const other of this.beside) other.kill(error);
   }
 }

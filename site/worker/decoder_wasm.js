@@ -35,15 +35,6 @@ const FIRST_CAPACITY = 256;
 const OUTPUTS = ['top_values', 'top_ids', 'log_normalizer'];
 const INPUTS = ['input_ids', 'attention_mask', 'logits_to_keep', 'top_k'];
 
-/**
- * Let a cancel in. A step holds the worker until it is done, and Chromium lets what Pyodide posts to itself
- * pass the page's messages three times; it does not let it pass a task of the scheduler's, or a timer.
- */
-async function nextTask() {
-  if ('scheduler' in self) await self.scheduler.postTask(() => {});
-  else await new Promise((resolve) => setTimeout(resolve));
-}
-
 export class WasmDecoder {
   /**
    * @param {OrtModule} module
@@ -89,7 +80,6 @@ export class WasmDecoder {
    * @returns {Promise<Candidates>}
    */
   async feed(ids, topK, keep) {
-    await nextTask();
     if (this.steps === null) return await this.step(ids, topK, keep);
     /** @type {Candidates} */
     const all = { ids: [], logits: [], normalizers: [] };

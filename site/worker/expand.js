@@ -15,12 +15,12 @@ const TABLE = 'model.embed_tokens.weight';
 /**
  * @param {Uint8Array} planes
  * @param {Layout} layout
+ * @param {Scratch} [scratch]
  * @returns {PendingFile[]} the graph's external data, a file a tensor
  */
-export function plan(planes, layout) {
+export function plan(planes, layout, scratch = openScratch()) {
   /** @type {PendingFile[]} */
   const files = [];
-  const scratch = openScratch();
   for (const tensor of readPlanes(planes)) {
     const { name } = tensor;
     if ('values' in tensor) {
@@ -50,7 +50,7 @@ function dequantized(tensor, scratch) {
   const size = 4 * rows * columns;
   const make = () => {
     const space = scratch(size);
-    dequantizeRows(tensor, 0, new Float32Array(space.buffer, 0, rows * columns));
+    dequantizeRows(tensor, 0, new Float32Array(space.buffer, space.byteOffset, rows * columns));
     return space;
   };
   return { path: tensor.name, bytes: size, make };
@@ -60,6 +60,10 @@ function dequantized(tensor, scratch) {
 function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
   const { bits, block, zero } = blocks;
   const columns = blocks.shape[1];
+  if (bits === 4 && block % 8 === 0) {
+    dequantizeWords({ blocks, q, scale, minimum }, (first * columns) / block, out);
+    return;
+  }
   const q4 = bits === 4;
   let at = 0;
   let read = (first * columns) / (q4 ? 2 : 1);
@@ -84,6 +88,35 @@ function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
   }
 }
 
+/**
+ * Eight levels at a time, in half the time. Where there is a minimum the zero is 0, and else minus scale times zero
+ * is exact: it comes to the same.
+ *
+ * @param {Pick<BlockTensor, 'blocks' | 'q' | 'scale' | 'minimum'>} tensor of 4 bits
+ * @param {number} first block
+ * @param {Float32Array} out
+ */
+function dequantizeWords({ blocks: { block, zero }, q, scale, minimum }, first, out) {
+  const aligned = q.byteOffset % 4 === 0 ? q : q.slice();
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
+  let at = 0;
+  for (let b = first, read = (first * block) / 8; at < out.length; b++) {
+    const d = /** @type {number} */ (scale[b]);
+    const m = (minimum === null ? 0 : /** @type {number} */ (minimum[b])) - d * zero;
+    for (const end = at + block; at < end; at += 8) {
+      const word = /** @type {number} */ (words[read++]);
+      out[at] = d * (word & 15) + m;
+      out[at + 1] = d * ((word >>> 4) & 15) + m;
+      out[at + 2] = d * ((word >>> 8) & 15) + m;
+      out[at + 3] = d * ((word >>> 12) & 15) + m;
+      out[at + 4] = d * ((word >>> 16) & 15) + m;
+      out[at + 5] = d * ((word >>> 20) & 15) + m;
+      out[at + 6] = d * ((word >>> 24) & 15) + m;
+      out[at + 7] = d * (word >>> 28) + m;
+    }
+  }
+}
+
 const INT8_ZERO = 128;
 const TILE_ROWS = 32;
 
@@ -91,7 +124,7 @@ const TILE_ROWS = 32;
  * The session copies each tensor before it asks for the next: one space, which stays in the cache where
  * matrices are small, serves all.
  *
- * @typedef {(size: number) => Uint8Array<ArrayBuffer>} Scratch
+ * @typedef {(size: number) => Uint8Array} Scratch
  * @returns {Scratch}
  */
 function openScratch() {

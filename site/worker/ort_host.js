@@ -1,17 +1,13 @@
-// What Python's host needs that only JS can do: ONNX Runtime Web's sessions and tensors. Handles go to
-// Python; numbers stay here.
+// ONNX Runtime Web: started, and models opened on the device that is asked for.
 
-import { openChatTemplate } from './chat_template.js';
 import { DecoderHost } from './decoder_host.js';
 import { WasmDecoder } from './decoder_wasm.js';
 import { plan } from './expand.js';
 import { ortModule } from './ort_module.mjs';
-import { loadTokenizers } from './tokenizer_host.js';
 
 /**
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
  * @typedef {import('onnxruntime-web').Tensor} Tensor
- * @typedef {import('../js/protocol.js').Phase} Phase
  * @typedef {import('../js/protocol.js').RuntimeBuild} Build
  * @typedef {typeof import('onnxruntime-web')} Ort
  */
@@ -81,6 +77,30 @@ function mount(module, files) {
   }
 }
 
+/**
+ * Room in the runtime's own heap for the tensor under way: what the session packs later goes there too, so that no
+ * memory is taken for this alone.
+ *
+ * @param {import('./decoder_wasm.js').OrtModule} module
+ * @returns {{take: (size: number) => Uint8Array, free: () => void}}
+ */
+function heapScratch(module) {
+  let at = 0;
+  const free = () => {
+    module._free(at);
+    at = 0;
+  };
+  return {
+    free,
+    take(size) {
+      free();
+      at = module._malloc(size);
+      if (at === 0) throw new Error(`no memory for ${size} bytes of weights`);
+      return module.HEAPU8.subarray(at, at + size);
+    },
+  };
+}
+
 /** The first tokens one by one, later ones so many at once (export/pesoleve/graph/layouts.py). */
 export const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
 
@@ -89,38 +109,21 @@ export class OrtHost {
    * @param {Build} build
    * @param {number} threads
    * @param {Ort} ort of that build
-   * @param {(json: Uint8Array) => import('./tokenizer_host.js').HostTokenizer} openTokenizer
    * @param {number} startSeconds
    */
-  constructor(build, threads, ort, openTokenizer, startSeconds) {
+  constructor(build, threads, ort, startSeconds) {
     this.build = build;
     this.threads = threads;
     /** The runtime of the newest session; its tensors must be of the same one. */
     this.ort = ort;
-    this.openTokenizer = openTokenizer;
-    this.openChatTemplate = openChatTemplate;
     this.startSeconds = startSeconds;
   }
 
   /** @param {Build} build @param {number} threads */
   static async start(build, threads) {
     const begun = performance.now();
-    const [ort, openTokenizer] = await Promise.all([
-      startRuntime(build, threads),
-      loadTokenizers(),
-    ]);
-    return new OrtHost(build, threads, ort, openTokenizer, (performance.now() - begun) / 1000);
-  }
-
-  /**
-   * Call what returns a promise, for Python, which is not to see one (`Promised`,
-   * python_worker/pesoleve_worker/work.py).
-   *
-   * @param {any} target @param {string} method @param {unknown[]} given
-   * @returns {{promise: Promise<unknown>}}
-   */
-  later(target, method, ...given) {
-    return { promise: target[method](...given) };
+    const ort = await startRuntime(build, threads);
+    return new OrtHost(build, threads, ort, (performance.now() - begun) / 1000);
   }
 
   /**
@@ -143,27 +146,25 @@ export class OrtHost {
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
-   * @param {(stage: string) => void} begin
    * @returns {Promise<DecoderHost | WasmDecoder>}
    */
-  async openDecoder(device, graph, planes, layout, config, kvShape, begin) {
-    const pending = plan(planes, layout);
+  async openDecoder(device, graph, planes, layout, config, kvShape) {
     const [, heads, size] = kvShape;
     if (device === 'webgpu') {
-      const external = pending.map(({ path, make }) => ({ path, data: make() }));
+      const external = plan(planes, layout).map(({ path, make }) => ({ path, data: make() }));
       const session = await this.create(device, graph, external, {
         extra: config,
         preferredOutputLocation: keptOnGpu(kvShape),
       });
       return new DecoderHost(this.ort, session, [heads, size]);
     }
-    begin('session');
     await this.startWasm();
-    mount(ortModule(), pending);
-    const session = await this.create('wasm', graph, [], { extra: config });
-    planes.buffer.transfer?.(0); // no other device comes after this one, and these are 100 MB
+    const module = ortModule();
+    const scratch = heapScratch(module);
+    mount(module, plan(planes, layout, scratch.take));
+    const session = await this.create('wasm', graph, [], { extra: config }).finally(scratch.free);
     const steps = layout === 'int8' ? INT8_STEPS : null;
-    return new WasmDecoder(ortModule(), session, [heads, size], steps);
+    return new WasmDecoder(module, session, [heads, size], steps);
   }
 
   /**
@@ -192,69 +193,5 @@ export class OrtHost {
   /** @param {number[]} flat @param {number} rows @param {number} columns @returns {Tensor} */
   int64Tensor(flat, rows, columns) {
     return new this.ort.Tensor('int64', BigInt64Array.from(flat, BigInt), [rows, columns]);
-  }
-
-  /**
-   * @param {Tensor} tensor float32
-   * @param {number[]} expected
-   * @returns {number} the largest |difference|; Infinity when lengths differ or a value is no number
-   */
-  largestDifference(tensor, expected) {
-    const data = /** @type {Float32Array} */ (tensor.data);
-    if (data.length !== expected.length) return Number.POSITIVE_INFINITY;
-    let worst = 0;
-    for (let i = 0; i < data.length; i++) {
-      const difference = Math.abs(
-        /** @type {number} */ (data[i]) - /** @type {number} */ (expected[i]),
-      );
-      if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
-      if (difference > worst) worst = difference;
-    }
-    return worst;
-  }
-
-  /**
-   * @param {[number[], Tensor][]} batches each row's place among the inputs, and the rows
-   * @returns {{vectors: Float32Array[]}} one vector an input, in the inputs' order
-   */
-  collectVectors(batches) {
-    /** @type {Float32Array[]} */
-    const vectors = [];
-    for (const [indices, tensor] of batches) {
-      const data = /** @type {Float32Array} */ (tensor.data);
-      const width = data.length / indices.length;
-      indices.forEach((index, row) => {
-        vectors[index] = data.slice(row * width, (row + 1) * width);
-      });
-      tensor.dispose();
-    }
-    return { vectors };
-  }
-
-  /**
-   * Time the stages that Python names as it loads, and report each as it begins and ends.
-   *
-   * @param {(progress: import('../js/protocol.js').Progress) => void} report
-   */
-  watchStages(report) {
-    /** @type {Record<string, number>} */
-    const seconds = {};
-    /** @type {{phase: Phase, begun: number} | null} */
-    let current = null;
-    const end = () => {
-      if (current === null) return;
-      const { phase, begun } = current;
-      seconds[phase] = (seconds[phase] ?? 0) + (performance.now() - begun) / 1000;
-      report({ phase, file: '', loaded: 1, total: 1 });
-      current = null;
-    };
-    /** @param {string} stage */
-    const begin = (stage) => {
-      end();
-      const phase = /** @type {Phase} */ (stage);
-      current = { phase, begun: performance.now() };
-      report({ phase, file: '', loaded: 0, total: 1 });
-    };
-    return { seconds, begin, end };
   }
 }

@@ -1,11 +1,9 @@
-// Messages in, messages out: everything else is Python's (pesoleve_worker) or a host's.
+// Python's worker. Messages in, messages out: everything else is Python's (pesoleve_worker) or a host's.
 
 import { VERSION } from '../js/protocol.js';
-import { watchMemory } from './memory.js';
-import { OrtHost } from './ort_host.js';
 import { bootPython } from './pyodide_runtime.js';
+import { PythonHost } from './python_host.js';
 import { fetchedFiles, watchFetches } from './resource_progress.js';
-import { madeUpWeights, openSurrogate } from './surrogate_host.js';
 
 /**
  * @typedef {import('../js/protocol.js').FromWorker} FromWorker
@@ -13,8 +11,7 @@ import { madeUpWeights, openSurrogate } from './surrogate_host.js';
  * @typedef {import('../js/protocol.js').ErrorReport} ErrorReport
  */
 
-const runtimeBytes = watchMemory();
-/** @type {{host: OrtHost, python: import('./pyodide_runtime.js').Python} | null} */
+/** @type {{host: PythonHost, python: import('./pyodide_runtime.js').Python} | null} */
 let booted = null;
 
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
@@ -38,14 +35,10 @@ function describe(error, code, phase) {
 async function init({ id, payload }) {
   const stop = watchFetches((progress) => post({ v: VERSION, id, type: 'progress', progress }));
   try {
-    const [host, python] = await Promise.all([
-      OrtHost.start(payload.build, payload.threads),
-      bootPython(),
-    ]);
+    const [host, python] = await Promise.all([PythonHost.start(payload.port), bootPython()]);
     python.attach(host);
     booted = { host, python };
     const seconds = {
-      runtime: host.startSeconds,
       python: python.startSeconds,
       python_after_bytes: python.afterBytesSeconds,
     };
@@ -55,26 +48,7 @@ async function init({ id, payload }) {
   }
 }
 
-const REHEARSALS = 5;
-const SENTENCE = Array.from({ length: 16 }, (_, i) => i + 5);
-
-/** @param {Extract<ToWorker, {type: 'rehearse'}>} message */
-async function rehearse({ id, payload: { graph, weightBytes, config } }) {
-  if (booted === null) throw new Error("'rehearse' came before 'init' was answered");
-  const begun = performance.now();
-  const how = { device: 'wasm', layout: 'file', config, kvShape: null };
-  const weights = madeUpWeights(weightBytes);
-  const runner = await openSurrogate(booted.host, how, 0, graph, weights);
-  try {
-    for (let i = 0; i < REHEARSALS; i++) await runner.read(SENTENCE);
-  } finally {
-    await runner.release();
-  }
-  const value = { seconds: (performance.now() - begun) / 1000 };
-  post({ v: VERSION, id, type: 'result', value });
-}
-
-/** @param {Exclude<ToWorker, {type: 'init' | 'rehearse' | 'cancel'}>} message */
+/** @param {Exclude<ToWorker, {type: 'init' | 'cancel'}>} message */
 async function ask(message) {
   const { id, type } = message;
   if (booted === null) throw new Error(`'${type}' came before 'init' was answered`);
@@ -99,10 +73,11 @@ async function ask(message) {
   }
   const value = /** @type {any} */ (answer.ok ?? {});
   if (type === 'load') {
+    const { memory, fetched } = await host.told();
     Object.assign(value, {
-      seconds: stages.seconds,
-      fetched: fetchedFiles(),
-      memory: { python: python.heapBytes(), runtime: runtimeBytes() },
+      seconds: { ...stages.seconds, session: host.sessionSeconds },
+      fetched: [...fetchedFiles(), ...fetched],
+      memory: { python: python.heapBytes(), runtime: memory },
     });
   }
   const vectors = /** @type {Float32Array<ArrayBuffer>[]} */ (value.vectors ?? []);
@@ -115,7 +90,6 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
     if (data.v !== VERSION) throw new Error(`the page speaks version ${data.v}, not ${VERSION}`);
     if (type === 'cancel') booted?.python.cancel(id);
     else if (type === 'init') await init(data);
-    else if (type === 'rehearse') await rehearse(data);
     else await ask(data);
   } catch (error) {
     const code = type === 'init' ? 'runtime_failed' : 'protocol_error';

@@ -14,8 +14,8 @@ ANY = 0xFFFF_FFFF
 class Ngrams:
     """At most one next token for each pair, and for each single token."""
 
-    def __init__(self, rows: Iterable[tuple[int, int, int]] = ()) -> None:
-        self._next = {(first, second): after for first, second, after in rows}
+    def __init__(self, rows: Iterable[tuple[tuple[int, int], int]] = ()) -> None:
+        self._next = dict(rows)
 
     @classmethod
     def parse(cls, content: bytes, vocabulary: int) -> Ngrams:
@@ -35,7 +35,9 @@ class Ngrams:
         if (most := max(following, default=0)) >= vocabulary:
             message = f"the n-grams name token {most}, and the vocabulary has {vocabulary}"
             raise CatalogError("catalog_invalid", message)
-        return cls(zip(numbers[:size], numbers[size : 2 * size], following, strict=True))
+        # No step of this is Python's own: in the page it runs while the runtime starts.
+        pairs = zip(numbers[:size], numbers[size : 2 * size], strict=True)
+        return cls(zip(pairs, following, strict=True))
 
     def follow(self, last: Sequence[int], count: int) -> list[int]:
         """Return up to ``count`` ids that mostly follow ``last``, of which the last two decide."""

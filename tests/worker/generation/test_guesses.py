@@ -8,7 +8,7 @@ from pesoleve_worker.errors import CatalogError
 from pesoleve_worker.generation.guesses import MOST_GUESSES, Guesses
 from pesoleve_worker.generation.ngrams import ANY, Ngrams
 
-HABITS = Ngrams([(1, 2, 3), (2, 3, 4), (ANY, 2, 9), (ANY, 4, 5), (ANY, 5, 6)])
+HABITS = Ngrams([((1, 2), 3), ((2, 3), 4), ((ANY, 2), 9), ((ANY, 4), 5), ((ANY, 5), 6)])
 
 
 def test_two_tokens_decide_and_else_the_last_one() -> None:

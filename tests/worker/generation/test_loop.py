@@ -63,7 +63,8 @@ def test_greedy_is_the_likeliest_of_the_whole_vocabulary(
 
 
 TOKENS = st.integers(0, VOCABULARY - 1)
-HABITS = st.lists(st.tuples(TOKENS | st.just(ANY), TOKENS, TOKENS), max_size=60)
+PAIRS = st.tuples(TOKENS | st.just(ANY), TOKENS)
+HABITS = st.lists(st.tuples(PAIRS, TOKENS), max_size=60)
 
 
 @given(
@@ -85,7 +86,7 @@ def test_guessing_changes_nothing_but_how_often_the_model_is_fed(
     stop: list[str],
     most: int,
     context: int,
-    habits: list[tuple[int, int, int]],
+    habits: list[tuple[tuple[int, int], int]],
     widest: int,
 ) -> None:
     def played(guessing: bool) -> tuple[Stage, Generated]:
@@ -152,7 +153,7 @@ def test_habits_are_guessed_where_nothing_was_said_before() -> None:
     said = greedy_by_hand(decoder, [0], 4)
     assert len({0, *said[:3]}) == 4, "nothing that looking up could find"
     stage = Stage(decoder)
-    stage.habits = Ngrams((ANY, first, after) for first, after in itertools.pairwise([0, *said]))
+    stage.habits = Ngrams(((ANY, first), after) for first, after in itertools.pairwise([0, *said]))
     made = stage.play([0], max_new_tokens=4)
     assert made.token_ids == said
     assert stage.decoder.fed == [[0], said[:2], [said[2]]]
