@@ -38,13 +38,10 @@ async function init({ id, payload }) {
     const [host, python] = await Promise.all([PythonHost.start(payload.port), bootPython()]);
     python.attach(host);
     booted = { host, python };
-    const seconds = {
-      python: python.startSeconds,
-      python_after_bytes: python.afterBytesSeconds,
-    };
-    post({ v: VERSION, id, type: 'result', value: { seconds } });
+    const { startSeconds, afterBytesSeconds } = python;
+    return { seconds: { python: startSeconds, python_after_bytes: afterBytesSeconds } };
   } finally {
-    stop();
+    stop(); // which tells what is new, and so comes before the answer
   }
 }
 
@@ -89,7 +86,7 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
   try {
     if (data.v !== VERSION) throw new Error(`the page speaks version ${data.v}, not ${VERSION}`);
     if (type === 'cancel') booted?.python.cancel(id);
-    else if (type === 'init') await init(data);
+    else if (type === 'init') post({ v: VERSION, id, type: 'result', value: await init(data) });
     else await ask(data);
   } catch (error) {
     const code = type === 'init' ? 'runtime_failed' : 'protocol_error';
