@@ -1,6 +1,8 @@
 // A model's files as the compute worker holds them, and what is open of them. The first device is opened as soon as
 // the files are here, whoever asks.
 
+import { discard } from './memory.js';
+
 /**
  * @typedef {import('../js/protocol.js').HoldPayload} HoldPayload
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
@@ -61,6 +63,7 @@ export class Holding {
     if (how === undefined || files?.graph === undefined || files.weights === undefined) {
       throw new Error(`there are no files for ${device}`);
     }
+    const last = device === held?.devices.at(-1);
     const begun = performance.now();
     const { graph, weights } = files;
     const { config, kvShape } = how;
@@ -68,8 +71,8 @@ export class Holding {
     const opened =
       kvShape === null
         ? await host.openSession(device, graph, weights, config)
-        : await host.openDecoder(device, graph, weights, layout, config, kvShape);
-    if (device === held?.devices.at(-1)) this.letGo(weights);
+        : await host.openDecoder(device, graph, weights, layout, config, kvShape, last);
+    if (last) this.letGo(weights);
     const name = this.nextModel++;
     this.models.set(name, opened);
     return {
@@ -82,7 +85,7 @@ export class Holding {
   /** No device comes after this one, and these may be 100 MB. @param {Uint8Array<ArrayBuffer>} weights */
   letGo(weights) {
     this.held = null;
-    weights.buffer.transfer?.(0);
+    if (weights.buffer.byteLength > 0) discard(weights.buffer);
   }
 
   /** @param {number} model @param {Record<string, Dense>} feeds int64 @returns {Promise<Record<string, Dense>>} */

@@ -3,6 +3,7 @@
 import { DecoderHost } from './decoder_host.js';
 import { WasmDecoder } from './decoder_wasm.js';
 import { plan } from './expand.js';
+import { discard } from './memory.js';
 import { ortModule } from './ort_module.mjs';
 
 /**
@@ -61,17 +62,20 @@ export function keptOnGpu([layers]) {
  *
  * @param {import('./decoder_wasm.js').OrtModule} module
  * @param {import('./expand.js').PendingFile[]} files
+ * @param {(last: Uint8Array) => Uint8Array} taken given the last of them, returns what is copied in its place
  */
-function mount(module, files) {
+function mount(module, files, taken) {
+  let left = files.length;
   for (const file of files) {
     let make = /** @type {(() => Uint8Array) | null} */ (file.make);
     module.mountExternalData(file.path, {
       byteLength: file.bytes,
       subarray(start, end) {
         if (make === null) throw new Error(`${file.path} was taken already`);
-        const data = make();
+        const data = make().subarray(start, end);
         make = null;
-        return data.subarray(start, end);
+        left--;
+        return left === 0 ? taken(data) : data;
       },
     });
   }
@@ -146,9 +150,10 @@ export class OrtHost {
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
+   * @param {boolean} last whether no other device wants `planes` after this one: they go as soon as they are expanded
    * @returns {Promise<DecoderHost | WasmDecoder>}
    */
-  async openDecoder(device, graph, planes, layout, config, kvShape) {
+  async openDecoder(device, graph, planes, layout, config, kvShape, last) {
     const [, heads, size] = kvShape;
     if (device === 'webgpu') {
       const external = plan(planes, layout).map(({ path, make }) => ({ path, data: make() }));
@@ -161,7 +166,12 @@ export class OrtHost {
     await this.startWasm();
     const module = ortModule();
     const scratch = heapScratch(module);
-    mount(module, plan(planes, layout, scratch.take));
+    mount(module, plan(planes, layout, scratch.take), (data) => {
+      if (!last) return data;
+      const kept = data.buffer === planes.buffer ? data.slice() : data;
+      discard(planes.buffer);
+      return kept;
+    });
     const session = await this.create('wasm', graph, [], { extra: config }).finally(scratch.free);
     const steps = layout === 'int8' ? INT8_STEPS : null;
     return new WasmDecoder(module, session, [heads, size], steps);
