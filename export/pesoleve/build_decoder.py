@@ -113,7 +113,8 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
         made = pack.read_list(packed.output)
         graphs = read_json(packed.output / "layouts.json")
         noted = surrogates.read_note(packed.output)
-        files += [file for file in made if file.path not in {known.path for known in files}]
+        # Layouts and dtypes share the graphs that come out alike.
+        files = list({file.path: file for file in (*files, *made)}.values())
         for device, layout in LAYOUTS.items():
             own = [file.path for file in made if file.role == "weights"]
             paths[device][name] = [*graphs[layout], *own, *shared_paths[device]]
