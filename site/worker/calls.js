@@ -8,7 +8,9 @@
 export function answerCalls(port, methods) {
   port.addEventListener('message', async ({ data: { id, method, given } }) => {
     try {
-      port.postMessage({ id, value: await methods[method]?.(...given) });
+      const asked = methods[method];
+      if (asked === undefined) throw new Error(`there is no ${method} to ask for`);
+      port.postMessage({ id, value: await asked(...given) });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       port.postMessage({ id, failure: message });
