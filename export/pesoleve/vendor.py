@@ -51,7 +51,9 @@ COPIES: dict[str, tuple[str, ...]] = {
 }
 """Folder in ``site/vendor/`` ─► files in ``node_modules/``."""
 
-PROBE = ROOT / "site" / "worker" / "probe.wat"
+KERNELS = ROOT / "site" / "worker"
+ASSEMBLED = ("probe", "dequantize")
+"""``site/worker/NAME.wat`` ─► ``site/vendor/NAME/NAME.wasm``."""
 
 BUNDLES = {
     "lit/index.js": "lit/lit.js",
@@ -119,8 +121,8 @@ def _fill(target: Path, console: Console) -> bool:
     for source, output in BUNDLES.items():
         _bundle(NODE_MODULES / source, partial / output)
     _extract_zstd(NODE_MODULES / "zstddec" / "dist" / "zstddec-stream.mjs", partial / "zstd")
-    (partial / "probe").mkdir()
-    _run(str(NODE_MODULES / ".bin" / "wat2wasm"), str(PROBE), f"--output={partial}/probe/probe.wasm")
+    for name in ASSEMBLED:
+        _assemble(name, partial / name)
     console.print("Compiling the Python that the page runs")
     _snapshot_python(partial / "pyodide" / "python.snapshot")
     # Pyodide fetches its library before it looks whether a snapshot makes it needless.
@@ -145,7 +147,8 @@ def _stamp() -> str:
     """A digest of all that the vendored files are made from."""
     digest = hashlib.sha256()
     here = Path(__file__)
-    inputs = [ROOT / "package-lock.json", PROBE, here, *sorted(here.parent.glob("python_*.*"))]
+    inputs = [ROOT / "package-lock.json", here, *sorted(here.parent.glob("python_*.*"))]
+    inputs += [KERNELS / f"{name}.wat" for name in ASSEMBLED]
     inputs += sorted(published.FOLDER.glob("*.json"))
     inputs += sorted([*(WORKER / "pesoleve_worker").rglob("*.py"), *SLIM.rglob("*.py")])
     for path in inputs:
@@ -157,6 +160,12 @@ def _copy(source: Path, folder: Path) -> None:
     if not source.exists():
         raise SourceError(f"{source.relative_to(ROOT)} is missing. Run: make setup")
     shutil.copyfile(source, folder / source.name)
+
+
+def _assemble(name: str, folder: Path) -> None:
+    folder.mkdir()
+    source, output = KERNELS / f"{name}.wat", folder / f"{name}.wasm"
+    _run(str(NODE_MODULES / ".bin" / "wat2wasm"), "--enable-threads", str(source), f"--output={output}")
 
 
 def _bundle(source: Path, output: Path) -> None:

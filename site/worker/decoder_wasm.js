@@ -23,7 +23,7 @@
  * @property {(text: string) => number} lengthBytesUTF8
  * @property {Uint8Array} HEAPU8
  * @property {(path: string, data: {byteLength: number,
- *   subarray: (start: number, end: number) => Uint8Array}) => void} mountExternalData
+ *   subarray: (start: number, end: number) => ArrayLike<number>}) => void} mountExternalData
  *
  * @typedef {import('./decoder_host.js').Candidates} Candidates
  */

@@ -1,161 +1,134 @@
 // What travels is not what computes: planes to what a device's graph wants
 // (export/pesoleve/graph/layouts.py says the same in Python, and names the files alike).
 
-import { readPlanes } from './planes.js';
+import { readPlanes, widen } from './planes.js';
 
 /**
+ * @typedef {import('./dequantize.js').Dequantizer} Dequantizer
  * @typedef {import('./planes.js').BlockTensor} BlockTensor
  * @typedef {'float32' | 'int8' | 'blocks'} Layout
  * @typedef {{path: string, data: Uint8Array}} ExternalFile
- * @typedef {{path: string, bytes: number, make: () => Uint8Array}} PendingFile  made when it is wanted
+ * @typedef {{path: string, bytes: number, write: (to: Uint8Array) => void}} PendingFile  written where it is wanted
  */
 
 const TABLE = 'model.embed_tokens.weight';
+/** Elements of a matrix, at most, that are one fp32 tensor; and what its rows are a multiple of. */
+const SLICE = 1 << 22;
+const SLICE_ROWS = 16;
 
 /**
  * @param {Uint8Array} planes
  * @param {Layout} layout
- * @param {Scratch} [scratch]
+ * @param {Dequantizer} dequantizer
  * @returns {PendingFile[]} the graph's external data, a file a tensor
  */
-export function plan(planes, layout, scratch = openScratch()) {
+export function plan(planes, layout, dequantizer) {
   /** @type {PendingFile[]} */
   const files = [];
   for (const tensor of readPlanes(planes)) {
-    const { name } = tensor;
-    if ('values' in tensor) {
-      files.push({ path: name, bytes: tensor.values.length, make: () => tensor.values });
-    } else if (layout === 'float32') {
-      files.push(dequantized(tensor, scratch));
-      if (staysInBlocks(tensor)) files.push(...packed(tensor).map(made));
-    } else if (layout === 'int8') files.push(...rounded(tensor, scratch));
-    else files.push(...packed(tensor).map(made));
+    if ('values' in tensor) files.push(copied({ path: tensor.name, data: tensor.values }));
+    else if (layout === 'float32') {
+      files.push(...dequantized(tensor, dequantizer));
+      if (staysInBlocks(tensor)) files.push(...packed(tensor).map(copied));
+    } else files.push(...rounded(tensor, dequantizer));
   }
   return files;
 }
 
+/** @param {Uint8Array} planes @returns {ExternalFile[]} for the layout of blocks */
+export function blockFiles(planes) {
+  return [...readPlanes(planes)].flatMap((tensor) =>
+    'values' in tensor ? [{ path: tensor.name, data: tensor.values }] : packed(tensor),
+  );
+}
+
 /** The table that rows are looked up in (export/pesoleve/graph/layouts.py). @param {BlockTensor} tensor */
-function staysInBlocks({ name, minimum }) {
-  return name === TABLE && minimum === null;
+function staysInBlocks({ name, minimums }) {
+  return name === TABLE && minimums === null;
 }
 
 /** @param {ExternalFile} file @returns {PendingFile} */
-function made({ path, data }) {
-  return { path, bytes: data.length, make: () => data };
-}
-
-/** W, row after row. @param {BlockTensor} tensor @param {Scratch} scratch @returns {PendingFile} */
-function dequantized(tensor, scratch) {
-  const [rows, columns] = tensor.blocks.shape;
-  const size = 4 * rows * columns;
-  const make = () => {
-    const space = scratch(size);
-    dequantizeRows(tensor, 0, new Float32Array(space.buffer, space.byteOffset, rows * columns));
-    return space;
-  };
-  return { path: tensor.name, bytes: size, make };
-}
-
-/** @param {BlockTensor} tensor @param {number} first row @param {Float32Array} out whole rows, filled */
-function dequantizeRows({ blocks, q, scale, minimum }, first, out) {
-  const { bits, block, zero } = blocks;
-  const columns = blocks.shape[1];
-  if (bits === 4 && block % 8 === 0) {
-    dequantizeWords({ blocks, q, scale, minimum }, (first * columns) / block, out);
-    return;
-  }
-  const q4 = bits === 4;
-  let at = 0;
-  let read = (first * columns) / (q4 ? 2 : 1);
-  for (let b = (first * columns) / block; at < out.length; b++) {
-    const d = /** @type {number} */ (scale[b]);
-    const m = minimum === null ? 0 : /** @type {number} */ (minimum[b]);
-    const end = at + block;
-    // The product is exact in a double, and so is the sum: storing rounds once, as fp32 arithmetic does
-    // where the product fits fp32 (an fp16 scale times at most 8 bits always does).
-    if (q4) {
-      while (at < end) {
-        const pair = /** @type {number} */ (q[read++]);
-        out[at++] = d * ((pair & 15) - zero) + m;
-        out[at++] = d * ((pair >> 4) - zero) + m;
-      }
-    } else {
-      while (at < end) {
-        const level = /** @type {number} */ (q[read++]);
-        out[at++] = d * (level - zero) + m;
-      }
-    }
-  }
+function copied({ path, data }) {
+  return { path, bytes: data.length, write: (to) => to.set(data) };
 }
 
 /**
- * Eight levels at a time, in half the time. Where there is a minimum the zero is 0, and else minus scale times zero
- * is exact: it comes to the same.
+ * W, row after row.
  *
- * @param {Pick<BlockTensor, 'blocks' | 'q' | 'scale' | 'minimum'>} tensor of 4 bits
- * @param {number} first block
- * @param {Float32Array} out
+ * @param {BlockTensor} tensor
+ * @param {Dequantizer} dequantizer
+ * @returns {PendingFile[]} of so many rows each
  */
-function dequantizeWords({ blocks: { block, zero }, q, scale, minimum }, first, out) {
-  const aligned = q.byteOffset % 4 === 0 ? q : q.slice();
-  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
-  let at = 0;
-  for (let b = first, read = (first * block) / 8; at < out.length; b++) {
-    const d = /** @type {number} */ (scale[b]);
-    const m = (minimum === null ? 0 : /** @type {number} */ (minimum[b])) - d * zero;
-    for (const end = at + block; at < end; at += 8) {
-      const word = /** @type {number} */ (words[read++]);
-      out[at] = d * (word & 15) + m;
-      out[at + 1] = d * ((word >>> 4) & 15) + m;
-      out[at + 2] = d * ((word >>> 8) & 15) + m;
-      out[at + 3] = d * ((word >>> 12) & 15) + m;
-      out[at + 4] = d * ((word >>> 16) & 15) + m;
-      out[at + 5] = d * ((word >>> 20) & 15) + m;
-      out[at + 6] = d * ((word >>> 24) & 15) + m;
-      out[at + 7] = d * (word >>> 28) + m;
-    }
-  }
+function dequantized(tensor, dequantizer) {
+  const columns = tensor.blocks.shape[1];
+  return rowSlices(tensor).map(({ path, row, rows }) => {
+    return { path, bytes: 4 * rows * columns, write: (to) => dequantizer.write(tensor, row, to) };
+  });
+}
+
+/**
+ * Which rows of a matrix each of its fp32 tensors has (export/pesoleve/graph/layouts.py says why).
+ *
+ * @param {BlockTensor} tensor
+ */
+function rowSlices(tensor) {
+  const { name } = tensor;
+  const [rows, columns] = tensor.blocks.shape;
+  const whole = name === TABLE && !staysInBlocks(tensor);
+  const count = whole ? 1 : Math.ceil((rows * columns) / SLICE);
+  if (count === 1) return [{ path: name, row: 0, rows }];
+  const step = Math.ceil(rows / (count * SLICE_ROWS)) * SLICE_ROWS;
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
+    const row = i * step;
+    return { path: `${name}.${i}`, row, rows: Math.min(step, rows - row) };
+  });
 }
 
 const INT8_ZERO = 128;
 const TILE_ROWS = 32;
 
 /**
- * The session copies each tensor before it asks for the next: one space, which stays in the cache where
- * matrices are small, serves all.
- *
- * @typedef {(size: number) => Uint8Array} Scratch
- * @returns {Scratch}
- */
-function openScratch() {
-  let space = new Uint8Array(0);
-  /** @param {number} size */
-  return (size) => {
-    if (space.length < size) space = new Uint8Array(size);
-    return space.subarray(0, size);
-  };
-}
-
-/**
  * Levels (K, N) of 8 bits around 128, and a scale for each output.
  *
  * @param {BlockTensor} tensor
- * @param {Scratch} scratch
+ * @param {Dequantizer} dequantizer
  * @returns {PendingFile[]}
  */
-function rounded(tensor, scratch) {
+function rounded(tensor, dequantizer) {
   const { name } = tensor;
   const [rows, columns] = tensor.blocks.shape;
+  /** @type {Float32Array | null} known once the levels are */
+  let scale = null;
+  /** @param {Uint8Array} levels */
+  const round = (levels) => {
+    scale = roundRows(tensor, dequantizer, levels);
+    return scale;
+  };
+  /** @param {Uint8Array} to */
+  const writeScale = (to) => to.set(bytes(scale ?? round(new Uint8Array(rows * columns))));
+  return [
+    { path: `${name}.int8_t`, bytes: rows * columns, write: round },
+    { path: `${name}.output_scale`, bytes: 4 * rows, write: writeScale },
+    { path: `${name}.output_zero`, bytes: rows, write: (to) => to.fill(INT8_ZERO) },
+  ];
+}
+
+/**
+ * @param {BlockTensor} tensor
+ * @param {Dequantizer} dequantizer
+ * @param {Uint8Array} levels (K, N), filled
+ * @returns {Float32Array} a scale for each output
+ */
+function roundRows(tensor, dequantizer, levels) {
+  const [rows, columns] = tensor.blocks.shape;
   const scale = new Float32Array(rows);
-  let known = false;
-  const make = () => {
-    const levels = scratch(rows * columns);
-    // A few rows at a time: the small layout is for devices without room for the fp32 matrix.
-    const tile = new Float32Array(TILE_ROWS * columns);
+  const { module } = dequantizer;
+  // A few rows at a time: the small layout is for devices without room for the fp32 matrix.
+  dequantizer.borrow(4 * TILE_ROWS * columns, (space) => {
     for (let first = 0; first < rows; first += TILE_ROWS) {
       const count = Math.min(TILE_ROWS, rows - first);
-      const weight = tile.subarray(0, count * columns);
-      dequantizeRows(tensor, first, weight);
+      dequantizer.write(tensor, first, module.HEAPU8.subarray(space, space + 4 * count * columns));
+      const weight = new Float32Array(module.HEAPU8.buffer, space, count * columns);
       for (let i = 0; i < count; i++) {
         let largest = 0;
         for (let at = i * columns; at < (i + 1) * columns; at++) {
@@ -175,33 +148,26 @@ function rounded(tensor, scratch) {
         }
       }
     }
-    known = true;
-    return levels;
-  };
-  const scales = () => {
-    if (!known) make();
-    return bytes(scale);
-  };
-  return [
-    { path: `${name}.int8_t`, bytes: rows * columns, make },
-    { path: `${name}.output_scale`, bytes: 4 * rows, make: scales },
-    { path: `${name}.output_zero`, bytes: rows, make: () => new Uint8Array(rows).fill(INT8_ZERO) },
-  ];
+  });
+  return scale;
 }
 
 /** @param {BlockTensor} tensor @returns {ExternalFile[]} for MatMulNBits */
-function packed({ name, blocks, q, scale: scales, minimum: minimums }) {
+function packed(tensor) {
+  const { name, blocks, q } = tensor;
   const [rows, columns] = blocks.shape;
   // MatMulNBits takes only blocks that are a power of two.
   const block = blocks.block & -blocks.block;
   const groups = columns / block;
-  const scale = repeat(scales, blocks.block / block);
-  const minimum = minimums === null ? null : repeat(minimums, blocks.block / block);
+  const times = blocks.block / block;
+  /** @param {Uint8Array} plane */
+  const opened = (plane) => repeat(widen(plane, blocks.scale), times);
+  const minimum = tensor.minimums === null ? null : opened(tensor.minimums);
   const zero = blocks.bits === 4 ? blocks.zero | (blocks.zero << 4) : blocks.zero;
   const zeros = new Uint8Array(rows * (blocks.bits === 4 ? (groups + 1) >> 1 : groups)).fill(zero);
   const files = [
     { path: `${name}.q`, data: q },
-    { path: `${name}.scale`, data: bytes(scale) },
+    { path: `${name}.scale`, data: bytes(opened(tensor.scales)) },
     { path: `${name}.zero`, data: zeros },
   ];
   if (minimum !== null) {

@@ -2,14 +2,15 @@
 // unshared heap, so ONNX Runtime's, which is made in JS, is remembered here when it is made. Pyodide's is
 // made by its own module, which tells.
 
+/** @type {WebAssembly.Memory[]} */
+const memories = [];
+
 /**
  * Start watching; call before ONNX Runtime is loaded.
  *
  * @returns {() => number} bytes of every WebAssembly.Memory made in JS since
  */
 export function watchMemory() {
-  /** @type {WebAssembly.Memory[]} */
-  const memories = [];
   WebAssembly.Memory = new Proxy(WebAssembly.Memory, {
     construct(target, args) {
       const memory = Reflect.construct(target, args);
@@ -18,6 +19,11 @@ export function watchMemory() {
     },
   });
   return () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
+}
+
+/** @param {ArrayBufferLike} buffer @returns {WebAssembly.Memory | null} the one it is of, if it was watched */
+export function memoryOf(buffer) {
+  return memories.find((memory) => memory.buffer === buffer) ?? null;
 }
 
 /**

@@ -2,9 +2,11 @@
 
 import { DecoderHost } from './decoder_host.js';
 import { WasmDecoder } from './decoder_wasm.js';
-import { plan } from './expand.js';
+import { Dequantizer } from './dequantize.js';
+import { blockFiles, plan } from './expand.js';
 import { discard } from './memory.js';
-import { ortModule } from './ort_module.mjs';
+import { mount } from './mount.js';
+import { ortMemory, ortModule } from './ort_module.mjs';
 
 /**
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
@@ -56,55 +58,6 @@ export function keptOnGpu([layers]) {
   return Object.fromEntries(names.flat().map((name) => [name, 'gpu-buffer']));
 }
 
-/**
- * Let the session take each weight when it wants it, and nothing hold it afterwards: the runtime copies
- * what `subarray` returns into its heap, and asks for no tensor twice. It unmounts them when it is done.
- *
- * @param {import('./decoder_wasm.js').OrtModule} module
- * @param {import('./expand.js').PendingFile[]} files
- * @param {(last: Uint8Array) => Uint8Array} taken given the last of them, returns what is copied in its place
- */
-function mount(module, files, taken) {
-  let left = files.length;
-  for (const file of files) {
-    let make = /** @type {(() => Uint8Array) | null} */ (file.make);
-    module.mountExternalData(file.path, {
-      byteLength: file.bytes,
-      subarray(start, end) {
-        if (make === null) throw new Error(`${file.path} was taken already`);
-        const data = make().subarray(start, end);
-        make = null;
-        left--;
-        return left === 0 ? taken(data) : data;
-      },
-    });
-  }
-}
-
-/**
- * Room in the runtime's own heap for the tensor under way: what the session packs later goes there too, so that no
- * memory is taken for this alone.
- *
- * @param {import('./decoder_wasm.js').OrtModule} module
- * @returns {{take: (size: number) => Uint8Array, free: () => void}}
- */
-function heapScratch(module) {
-  let at = 0;
-  const free = () => {
-    module._free(at);
-    at = 0;
-  };
-  return {
-    free,
-    take(size) {
-      free();
-      at = module._malloc(size);
-      if (at === 0) throw new Error(`no memory for ${size} bytes of weights`);
-      return module.HEAPU8.subarray(at, at + size);
-    },
-  };
-}
-
 /** The first tokens one by one, later ones so many at once (export/pesoleve/graph/layouts.py). */
 export const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
 
@@ -146,18 +99,17 @@ export class OrtHost {
   /**
    * @param {string} device
    * @param {Uint8Array} graph
-   * @param {Uint8Array<ArrayBuffer>} planes expanded a tensor at a time, when the session takes it
+   * @param {Uint8Array<ArrayBuffer>} planes written a tensor at a time, when the session takes it
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
-   * @param {boolean} last whether no other device wants `planes` after this one: they go as soon as they are expanded
+   * @param {boolean} last whether no other device wants `planes` after this one: they go as soon as all are written
    * @returns {Promise<DecoderHost | WasmDecoder>}
    */
   async openDecoder(device, graph, planes, layout, config, kvShape, last) {
     const [, heads, size] = kvShape;
     if (device === 'webgpu') {
-      const external = plan(planes, layout).map(({ path, make }) => ({ path, data: make() }));
-      const session = await this.create(device, graph, external, {
+      const session = await this.create(device, graph, blockFiles(planes), {
         extra: config,
         preferredOutputLocation: keptOnGpu(kvShape),
       });
@@ -165,14 +117,11 @@ export class OrtHost {
     }
     await this.startWasm();
     const module = ortModule();
-    const scratch = heapScratch(module);
-    mount(module, plan(planes, layout, scratch.take), (data) => {
-      if (!last) return data;
-      const kept = data.buffer === planes.buffer ? data.slice() : data;
-      discard(planes.buffer);
-      return kept;
+    const dequantizer = await Dequantizer.open(module, ortMemory());
+    mount(module, plan(planes, layout, dequantizer), () => {
+      if (last) discard(planes.buffer);
     });
-    const session = await this.create('wasm', graph, [], { extra: config }).finally(scratch.free);
+    const session = await this.create('wasm', graph, [], { extra: config });
     const steps = layout === 'int8' ? INT8_STEPS : null;
     return new WasmDecoder(module, session, [heads, size], steps);
   }

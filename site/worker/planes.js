@@ -7,8 +7,8 @@
  * @property {string} name
  * @property {Blocks} blocks
  * @property {Uint8Array} q two levels to a byte when bits is 4, the even column in the low nibble
- * @property {Float32Array} scale (N, K / block)
- * @property {Float32Array | null} minimum
+ * @property {Uint8Array} scales (N, K / block), as `widen` reads them
+ * @property {Uint8Array | null} minimums
  */
 
 /**
@@ -38,8 +38,8 @@ export function* readPlanes(content) {
         name,
         blocks: of,
         q: plane(full),
-        scale: widen(plane(`${name}.scale`), of.scale),
-        minimum: minimum in header ? widen(plane(minimum), of.scale) : null,
+        scales: plane(`${name}.scale`),
+        minimums: minimum in header ? plane(minimum) : null,
       };
     }
   }
@@ -70,17 +70,19 @@ function halves() {
 /**
  * Undo the shuffle (all most significant bytes, then the next …) and widen to float32.
  *
- * @param {Uint8Array} plane @param {'F16' | 'F32'} dtype
+ * @param {Uint8Array} plane
+ * @param {'F16' | 'F32'} dtype
+ * @param {number} [first]
+ * @param {number} [count] all by default
  */
-function widen(plane, dtype) {
-  const size = dtype === 'F16' ? 2 : 4;
-  const count = plane.length / size;
+export function widen(plane, dtype, first = 0, count = plane.length / (dtype === 'F16' ? 2 : 4)) {
   const wide = new Float32Array(count);
+  const all = plane.length / (dtype === 'F16' ? 2 : 4);
   if (dtype === 'F16') {
     const table = halves();
     for (let i = 0; i < count; i++) {
-      const high = /** @type {number} */ (plane[i]);
-      const low = /** @type {number} */ (plane[count + i]);
+      const high = /** @type {number} */ (plane[first + i]);
+      const low = /** @type {number} */ (plane[all + first + i]);
       wide[i] = /** @type {number} */ (table[(high << 8) | low]);
     }
     return wide;
@@ -88,7 +90,7 @@ function widen(plane, dtype) {
   const bytes = new Uint8Array(wide.buffer);
   for (let part = 0; part < 4; part++) {
     for (let i = 0; i < count; i++)
-      bytes[4 * i + 3 - part] = /** @type {number} */ (plane[part * count + i]);
+      bytes[4 * i + 3 - part] = /** @type {number} */ (plane[part * all + first + i]);
   }
   return wide;
 }

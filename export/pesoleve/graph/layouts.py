@@ -36,6 +36,11 @@ INT8_STEPS = (4, 32)
 SMALLEST_EXTERNAL = 256
 """Elements; a smaller tensor is an argument of an operator, not a weight."""
 
+SLICE = 1 << 22
+"""Elements of a matrix, at most, that are one fp32 tensor."""
+SLICE_ROWS = 16
+"""MLAS packs so many outputs together."""
+
 INT8_ZERO = 128
 NO_SINK = "no_sink"
 NO_SINK_LOGIT = -1e30
@@ -58,6 +63,11 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
     for tensor in [t for t in graph.initializer if t.name in tensors]:
         graph.initializer.remove(tensor)
     packed = {n: t.power_of_two_blocks() for n, t in tensors.items() if isinstance(t, BlockTensor)}
+    sliced = {
+        name: [part for part, _ in _row_slices(name, tensor)]
+        for name, tensor in tensors.items()
+        if layout == "float32" and isinstance(tensor, BlockTensor)
+    }
     if layout != "blocks":
         _leave_flash_attention(graph)
         packed = {n: t for n, t in packed.items() if layout == "float32" and _stays_in_blocks(n, t)}
@@ -68,6 +78,8 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
             nodes += _matmul_in_blocks(node, node.input[1], packed[node.input[1]], graph)
         elif node.op_type == "Gather" and node.input[0] == TABLE and TABLE in packed:
             nodes += _gather_in_blocks(node, packed[TABLE], graph)
+        elif node.op_type == "FusedMatMul" and node.input[1] in sliced:
+            nodes += _matmul_in_slices(node, sliced[node.input[1]])
         elif node.op_type == "FusedMatMul" and node.input[1] in rounded:
             nodes.append(_matmul_in_int8(node))
         elif node.op_type == "Gather" and node.input[0] in rounded:
@@ -92,7 +104,8 @@ def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
             if in_blocks:
                 files |= _planes(name, tensor.power_of_two_blocks())
             if not in_blocks or HEAD not in tensors:
-                files[name] = tensor.dequantize()
+                weight = tensor.dequantize()
+                files |= {part: weight[rows] for part, rows in _row_slices(name, tensor)}
         elif layout == "int8":
             files |= _round_outputs(name, tensor.dequantize())
         else:
@@ -104,6 +117,22 @@ def _stays_in_blocks(name: str, tensor: BlockTensor) -> bool:
     """Whether rows are looked up in the planes where all else is fp32. A table in fp32 beside the head
     that the session packs of it would be a fifth of the memory, for a row a token."""
     return name == TABLE and tensor.minimum is None
+
+
+def _row_slices(name: str, tensor: BlockTensor) -> list[tuple[str, slice]]:
+    """Return the fp32 tensors that a matrix becomes, by name, and which of its rows each has.
+
+    A session packs one matrix after another, holds the one under way twice, and gives none of the
+    memory back that it ever took: the head, the largest by far, becomes several. A table that rows are
+    looked up in stays whole.
+    """
+    rows, columns = tensor.q.shape
+    whole = name == TABLE and not _stays_in_blocks(name, tensor)
+    count = 1 if whole else -(-rows * columns // SLICE)
+    if count == 1:
+        return [(name, slice(None))]
+    step = -(-rows // (count * SLICE_ROWS)) * SLICE_ROWS
+    return [(f"{name}.{i}", slice(at, at + step)) for i, at in enumerate(range(0, rows, step))]
 
 
 def _planes(name: str, tensor: BlockTensor) -> dict[str, npt.NDArray[np.generic]]:
@@ -139,6 +168,19 @@ def _round_outputs(name: str, weight: Float) -> dict[str, npt.NDArray[np.generic
         f"{name}.output_scale": scale,
         f"{name}.output_zero": np.full(len(scale), INT8_ZERO, np.uint8),
     }
+
+
+def _matmul_in_slices(node: onnx.NodeProto, parts: list[str]) -> list[onnx.NodeProto]:
+    if len(parts) == 1:
+        return [node]
+    nodes = []
+    for i, part in enumerate(parts):
+        sliced = onnx.NodeProto()
+        sliced.CopyFrom(node)
+        sliced.name, sliced.input[1], sliced.output[0] = f"{node.name}/{i}", part, f"{node.name}/{i}"
+        nodes.append(sliced)
+    outputs = [sliced.output[0] for sliced in nodes]
+    return [*nodes, helper.make_node("Concat", outputs, list(node.output), f"{node.name}/All", axis=-1)]
 
 
 def _matmul_in_int8(node: onnx.NodeProto) -> onnx.NodeProto:
