@@ -24,7 +24,7 @@ const { Dequantizer } = await import(new URL('../worker/dequantize.js', location
 const { planes, layout } = argument;
 const memory = new WebAssembly.Memory({ initial: 2048, maximum: 65536, shared: true });
 const heap = new Uint8Array(memory.buffer);
-let top = 64; // what is freed is not used again: more than nothing must be wrong for this to answer rightly
+let top = 64; // what is freed is not used again
 const module = {
   HEAPU8: heap,
   _free() {},
@@ -41,13 +41,14 @@ const note = async (path, content) => {
   const digest = await crypto.subtle.digest('SHA-256', content.slice());
   digests[path] = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, '0')).join('');
 };
-if (layout === 'blocks') for (const { path, data } of blockFiles(bytes)) await note(path, new Uint8Array(data));
-else {
-  for (const { path, bytes: size, write } of plan(bytes, layout, dequantizer)) {
-    const to = heap.subarray(module._malloc(size)).subarray(0, size);
-    write(to);
-    await note(path, new Uint8Array(to));
-  }
+if (layout === 'blocks') {
+  for (const { path, data } of blockFiles(bytes)) await note(path, new Uint8Array(data));
+  return digests;
+}
+for (const { path, bytes: size, write } of plan(bytes, layout, dequantizer)) {
+  const to = heap.subarray(module._malloc(size)).subarray(0, size);
+  write(to);
+  await note(path, new Uint8Array(to));
 }
 return digests;
 """
@@ -62,7 +63,7 @@ def _tensor(
     def scales() -> npt.NDArray[Any]:
         # From subnormal halves to large ones, of both signs.
         magnitude = np.exp2(random.uniform(-24, 6, blocks))
-        return (magnitude * random.choice([-1, 1], blocks)).astype(scale)
+        return np.asarray(magnitude * random.choice([-1, 1], blocks), scale)
 
     return BlockTensor(
         random.integers(0, 1 << bits, (rows, columns), np.uint8),

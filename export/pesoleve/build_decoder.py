@@ -99,7 +99,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
     for name, dtype in recipe.dtypes.items():
         weighed = decoder_stages.reduce_weights(name, dtype, source, graph, directory, surveyed, stages)
         by_layout = decoder_stages.measure_dtype(
-            recipe, name, graph, weighed, referenced, source, directory, pipeline, stages
+            recipe, name, graph, weighed, referenced, source, directory, stages
         )
         measured[name] = by_layout["float32"]
         measured[f"{name}_int8"] = by_layout["int8"]

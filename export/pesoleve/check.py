@@ -13,7 +13,6 @@ from pesoleve_worker.catalog import Model, Role, TextGeneration
 from pesoleve_worker.errors import PesoLeveError
 
 from .catalog import CATALOG, read
-from .chat import chat_prompt
 from .errors import CheckError
 from .graph import layouts
 from .graph.storage import GRAPH, WEIGHTS
@@ -79,16 +78,12 @@ def _run_canary(model: Model, dtype: str, contents: Mapping[Role, bytes]) -> flo
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         (directory / "tokenizer.json").write_bytes(contents["tokenizer"])
-        device, pipeline = model.devices[DEVICE], model.pipeline
-        if isinstance(pipeline, TextGeneration):
+        device = model.devices[DEVICE]
+        if isinstance(model.pipeline, TextGeneration):
             weights = layouts.expand(read_planes(contents["weights"]), device.layout)
             decoder = NativeDecoder(contents["graph"], weights, device.session_config)
             tokenizer = NativeTokenizer(directory / "tokenizer.json")
-            return asyncio.run(
-                decoder_canary_difference(
-                    model, dtype, decoder, tokenizer, lambda messages: chat_prompt(messages, pipeline)
-                )
-            )
+            return asyncio.run(decoder_canary_difference(model, dtype, decoder, tokenizer))
         (directory / GRAPH).write_bytes(contents["graph"])
         (directory / WEIGHTS).write_bytes(contents["weights"])
         session = NativeSession(directory, device.session_config)

@@ -14,10 +14,9 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
-from pesoleve_worker.catalog import Surrogate, TextGeneration
+from pesoleve_worker.catalog import Surrogate
 
 from . import blocks, native_host, pack, planes, surrogates, weights
-from .chat import chat_prompt
 from .errors import RecipeError
 from .graph import decoder, exact_gguf, layouts, storage, surrogate
 from .measure import datasets, perplexity
@@ -124,7 +123,6 @@ def measure_dtype(
     referenced: Callable[[], Stage],
     source: ModelSource,
     directory: Path,
-    pipeline: TextGeneration,
     stages: Stages,
 ) -> dict[str, Any]:
     def work() -> dict[str, Any]:
@@ -132,10 +130,7 @@ def measure_dtype(
         tensors = planes.read_planes((weighed.output / "planes.bin").read_bytes())
         texts = json.loads((expected / "texts.json").read_text(encoding="utf-8"))
         tokenizer = native_host.NativeTokenizer(directory / "tokenizer.json")
-        prompts = [
-            tokenizer.encode(chat_prompt([{"role": "user", "content": text}], pipeline))
-            for text in recipe.canary.inputs
-        ]
+        prompts = [tokenizer.encode(text) for text in recipe.canary.inputs]
         measured: dict[str, Any] = {}
         for layout, steps, share in (
             ("float32", None, len(texts)),
@@ -164,7 +159,6 @@ def measure_dtype(
         depends_on={
             "source": source.sha256,
             "measure": recipe.measure.model_dump(),
-            "pipeline": asdict(pipeline),
             "canary": recipe.canary.model_dump(),
         },
     )

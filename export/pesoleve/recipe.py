@@ -88,7 +88,7 @@ class HabitsRecipe(Strict):
 
 
 class DecoderCanary(Strict):
-    """Conversations of one user turn, and how many greedy tokens of the answer are golden."""
+    """Texts to go on from, and how many greedy tokens of what follows are golden."""
 
     inputs: list[Words] = Field(min_length=1)
     tokens: int = Field(default=6, ge=1)

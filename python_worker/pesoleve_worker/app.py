@@ -227,7 +227,7 @@ async def _open(asked: _Load, device: str, later: list[str]) -> tuple[_Vectors |
             chat = Chat(opened, tokenizer, asked.render, model.pipeline, asked.habits)
             running = _Talking(asked, chat, device, later)
             key = model.quality_key(device, dtype)
-            difference = await decoder_canary_difference(model, key, opened, tokenizer, asked.render)
+            difference = await decoder_canary_difference(model, key, opened, tokenizer)
         else:
             running = _Vectors(model.pipeline, opened, tokenizer)
             difference = await canary_difference(model, dtype, opened, tokenizer)

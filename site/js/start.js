@@ -90,7 +90,7 @@ export async function start(id, options) {
     const define = async () => {
       const [content] = await Promise.all([tokenizer.promise, started]);
       // Of the entry, what is the page's own business stays here: reading it takes Python a while.
-      const read = { ...entry, files: [], quality: [], lineage: [] };
+      const read = { ...entry, files: [], quality: [], lineage: [], devices: {} };
       const known = { model: JSON.stringify(read), dtype, tokenizer: content };
       await client.request('define', known);
     };

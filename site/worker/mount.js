@@ -19,6 +19,8 @@ class Placed {
  */
 const GAP = 1 << 17;
 const LARGE = 1 << 20;
+/** Bytes for what is packed first, the KV cache of a first answer, and what lies between. */
+const ROOM = 48e6;
 
 /**
  * Let a session take each weight when it wants it, which is once, and hold none afterwards. The runtime unmounts all
@@ -29,6 +31,8 @@ const LARGE = 1 << 20;
  * @param {() => void} onTaken called when all of them are
  */
 export function mount(module, files, onTaken) {
+  const whole = files.reduce((sum, { bytes }) => sum + bytes + (bytes < LARGE ? 0 : GAP), 0);
+  module._free(module._malloc(whole + ROOM)); // the heap grows once, and no further than it must
   let left = files.length;
   /** @type {number[]} */
   const gaps = [];

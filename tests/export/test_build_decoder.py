@@ -15,7 +15,6 @@ from pesoleve import cli, weights
 from pesoleve.blocks import BlockTensor
 from pesoleve.build import stage_count
 from pesoleve.catalog import CATALOG, publish, read, validate
-from pesoleve.chat import chat_prompt
 from pesoleve.check import check
 from pesoleve.entry import wire_bytes
 from pesoleve.errors import CheckError, QualityError, RecipeError, SourceError
@@ -151,21 +150,12 @@ def test_the_packed_files_answer_the_canary(
     built: Work, tmp_path: Path, device: str, dtype: str
 ) -> None:
     model = built.built.model
-    pipeline = model.pipeline
-    assert isinstance(pipeline, TextGeneration)
     assert [len(row) for row in model.canary.outputs[dtype]] == [4, 4]
     files = contents(built.built, device, dtype)
     (tmp_path / "tokenizer.json").write_bytes(files["tokenizer"])
     decoder, tokenizer = opened(model, device, files), NativeTokenizer(tmp_path / "tokenizer.json")
-    difference = asyncio.run(
-        decoder_canary_difference(
-            model,
-            model.quality_key(device, dtype),
-            decoder,
-            tokenizer,
-            lambda messages: chat_prompt(messages, pipeline),
-        )
-    )
+    key = model.quality_key(device, dtype)
+    difference = asyncio.run(decoder_canary_difference(model, key, decoder, tokenizer))
     assert difference == 0
 
 
@@ -176,7 +166,7 @@ def test_the_canary_is_what_transformers_answers(built: Work, workshop: DecoderW
     logits = reference_logits(imported)
     tokenizer = NativeTokenizer(imported / "tokenizer.json")
     for text, golden in zip(model.canary.inputs, model.canary.outputs["q4_1"], strict=True):
-        ids = tokenizer.encode(chat_prompt([{"role": "user", "content": text}], model.pipeline))
+        ids = tokenizer.encode(text)
         for expected in golden:
             ids.append(int(logits(ids)[-1].argmax()))
             assert ids[-1] == expected

@@ -31,8 +31,8 @@ class TwoWays:
     """Reads every letter as the lower of its two ids; ``>`` has one of its own, and ``.`` is EOS."""
 
     def encode(self, text: str, special: bool = True) -> list[int]:
-        assert not special, "the template writes out what is special"
-        return [{">": USER, ".": EOS}.get(letter, ord(letter) - ord("a")) for letter in text]
+        begun = [USER] if special else []  # a chat template writes out what is special
+        return begun + [{">": USER, ".": EOS}.get(letter, ord(letter) - ord("a")) for letter in text]
 
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(">" if i == USER else chr(ord("a") + i % LETTERS) for i in ids if i != EOS)
