@@ -20,6 +20,7 @@ from .visit import Visit
 
 EXPAND = """
 const { plan, blockFiles } = await import(new URL('../worker/expand.js', location.href));
+const { readPlanes, apart } = await import(new URL('../worker/planes.js', location.href));
 const { Dequantizer } = await import(new URL('../worker/dequantize.js', location.href));
 const { planes, layout } = argument;
 const memory = new WebAssembly.Memory({ initial: 2048, maximum: 65536, shared: true });
@@ -45,7 +46,7 @@ if (layout === 'blocks') {
   for (const { path, data } of blockFiles(bytes)) await note(path, new Uint8Array(data));
   return digests;
 }
-for (const { path, bytes: size, write } of plan(bytes, layout, dequantizer)) {
+for (const { path, bytes: size, write } of plan([...readPlanes(bytes)].map(apart), layout, dequantizer)) {
   const to = heap.subarray(module._malloc(size)).subarray(0, size);
   write(to);
   await note(path, new Uint8Array(to));

@@ -17,20 +17,21 @@ const SLICE = 1 << 22;
 const SLICE_ROWS = 16;
 
 /**
- * @param {Uint8Array} planes
+ * @param {Iterable<import('./planes.js').PlainTensor | BlockTensor>} tensors
  * @param {Layout} layout
  * @param {Dequantizer} dequantizer
+ * @param {(tensor: BlockTensor) => void} [done] told of a tensor that nothing wants any more
  * @returns {PendingFile[]} the graph's external data, a file a tensor
  */
-export function plan(planes, layout, dequantizer) {
+export function plan(tensors, layout, dequantizer, done = () => {}) {
   /** @type {PendingFile[]} */
   const files = [];
-  for (const tensor of readPlanes(planes)) {
+  for (const tensor of tensors) {
     if ('values' in tensor) files.push(copied({ path: tensor.name, data: tensor.values }));
     else if (layout === 'float32') {
       files.push(...dequantized(tensor, dequantizer));
       if (staysInBlocks(tensor)) files.push(...packed(tensor).map(copied));
-    } else files.push(...rounded(tensor, dequantizer));
+    } else files.push(...rounded(tensor, dequantizer, done));
   }
   return files;
 }
@@ -92,9 +93,10 @@ const TILE_ROWS = 32;
  *
  * @param {BlockTensor} tensor
  * @param {Dequantizer} dequantizer
+ * @param {(tensor: BlockTensor) => void} done
  * @returns {PendingFile[]}
  */
-function rounded(tensor, dequantizer) {
+function rounded(tensor, dequantizer, done) {
   const { name } = tensor;
   const [rows, columns] = tensor.blocks.shape;
   /** @type {Float32Array | null} known once the levels are */
@@ -105,9 +107,14 @@ function rounded(tensor, dequantizer) {
     return scale;
   };
   /** @param {Uint8Array} to */
+  const writeLevels = (to) => {
+    round(to);
+    done(tensor);
+  };
+  /** @param {Uint8Array} to */
   const writeScale = (to) => to.set(bytes(scale ?? round(new Uint8Array(rows * columns))));
   return [
-    { path: `${name}.int8_t`, bytes: rows * columns, write: round },
+    { path: `${name}.int8_t`, bytes: rows * columns, write: writeLevels },
     { path: `${name}.output_scale`, bytes: 4 * rows, write: writeScale },
     { path: `${name}.output_zero`, bytes: rows, write: (to) => to.fill(INT8_ZERO) },
   ];

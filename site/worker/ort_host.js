@@ -7,6 +7,7 @@ import { blockFiles, plan } from './expand.js';
 import { discard } from './memory.js';
 import { mount } from './mount.js';
 import { ortMemory, ortModule } from './ort_module.mjs';
+import { apart, readPlanes } from './planes.js';
 
 /**
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
@@ -118,9 +119,19 @@ export class OrtHost {
     await this.startWasm();
     const module = ortModule();
     const dequantizer = await Dequantizer.open(module, ortMemory());
-    mount(module, plan(planes, layout, dequantizer), () => {
-      if (last) discard(planes.buffer);
-    });
+    const file = readPlanes(planes);
+    if (last && layout === 'int8') {
+      // This is for devices with little memory: a matrix less there for each that is here.
+      const tensors = [...file].map(apart);
+      discard(planes.buffer);
+      const done = (/** @type {import('./planes.js').BlockTensor} */ { q }) =>
+        discard(/** @type {ArrayBuffer} */ (q.buffer));
+      mount(module, plan(tensors, layout, dequantizer, done), () => {});
+    } else {
+      mount(module, plan(file, layout, dequantizer), () => {
+        if (last) discard(planes.buffer);
+      });
+    }
     const session = await this.create('wasm', graph, [], { extra: config });
     const steps = layout === 'int8' ? INT8_STEPS : null;
     return new WasmDecoder(module, session, [heads, size], steps);

@@ -45,6 +45,24 @@ export function* readPlanes(content) {
   }
 }
 
+/**
+ * @template {PlainTensor | BlockTensor} T
+ * @param {T} tensor
+ * @returns {T} the same in memory of its own
+ */
+export function apart(tensor) {
+  if ('values' in tensor) return { ...tensor, values: tensor.values.slice() };
+  const { q, scales, minimums } = tensor;
+  const own = new Uint8Array(q.length + scales.length + (minimums?.length ?? 0));
+  let end = 0;
+  const [ownQ, ownScales, ownMinimums] = [q, scales, minimums ?? new Uint8Array(0)].map((plane) => {
+    own.set(plane, end);
+    end += plane.length;
+    return own.subarray(end - plane.length, end);
+  });
+  return { ...tensor, q: ownQ, scales: ownScales, minimums: minimums && ownMinimums };
+}
+
 /** Every float16 as float32: the table is cheaper than the arithmetic. */
 let halfTable = /** @type {Float32Array | null} */ (null);
 
