@@ -1,6 +1,8 @@
 // What Python's memory held when it had imported all that it may want: taken when the site was made
 // (export/pesoleve/python_snapshot.mjs, which says how it is written), so that no visitor waits for imports.
 
+import { discard } from './memory.js';
+
 const LINE = 64;
 
 export class Snapshot {
@@ -9,7 +11,7 @@ export class Snapshot {
    * @param {number} bytes of memory
    * @param {number} startBytes that WebAssembly starts with
    * @param {Uint32Array} gaps how many lines each line is after the one before
-   * @param {Uint8Array} lines that differ from those
+   * @param {Uint8Array<ArrayBuffer>} lines that differ from those
    */
   constructor(header, bytes, startBytes, gaps, lines) {
     this.header = header;
@@ -32,7 +34,7 @@ export class Snapshot {
       throw new Error(`${url} is not whole: ${content.byteLength} bytes`);
     }
     return new Snapshot(
-      new Uint8Array(content, 16, header),
+      new Uint8Array(content.slice(16, gaps)), // which Pyodide keeps, and with it what it is a part of
       bytes,
       startBytes,
       new Uint32Array(content, gaps, count),
@@ -41,7 +43,8 @@ export class Snapshot {
   }
 
   /**
-   * Write the whole memory, but touch only what is not zero: what is not touched costs a device nothing.
+   * Write the whole memory, but touch only what is not zero: what is not touched costs a device nothing. What it is
+   * written from is gone afterwards.
    *
    * @param {Uint8Array<ArrayBuffer>} memory
    * @param {Uint8Array} start what WebAssembly started with, before any of it ran
@@ -55,5 +58,6 @@ export class Snapshot {
       at += LINE * /** @type {number} */ (this.gaps[i]);
       memory.set(this.lines.subarray(LINE * i, LINE * (i + 1)), at);
     }
+    discard(this.lines.buffer);
   }
 }
