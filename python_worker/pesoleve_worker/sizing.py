@@ -133,9 +133,9 @@ PYTHON_HEAP = 31_500_000
 RUNTIME_HEAP = 38_000_000
 """Bytes of the WebAssembly heaps of Pyodide with the pipeline, and of ONNX Runtime with no model."""
 
-HEAP_FACTOR = {"file": 1.02, "float32": 1.51, "int8": 1.07, "blocks": 1.0}
+HEAP_FACTOR = {"file": 1.02, "float32": 1.07, "int8": 1.13, "blocks": 1.0}
 """ONNX Runtime's heap beside the weights in it: it holds a packed copy of some matrices while it opens
-a session, and a WebAssembly heap grows by a fifth at a time and never shrinks. Measured with SmolLM2
+a session, and a WebAssembly heap never shrinks. Measured with SmolLM2
 and MiniLM (``python -m e2e.bench.judge``)."""
 
 

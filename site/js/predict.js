@@ -20,14 +20,14 @@ const READING = { file: 1, float32: 1, int8: 2.9, blocks: 1 };
 export const WAITING = 1.25;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
-const OPENING = { file: 4e-9, float32: 3.2e-9, int8: 2.1e-8, blocks: 1e-8 };
+const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 2e-8, blocks: 1e-8 };
 
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below. */
-const ENGINE_SECONDS = 1.9;
+const ENGINE_SECONDS = 1.7;
 const RUN_SECONDS = { writing: 0.1, reading: 0.02 };
 const REFERENCE_COMPUTE = 5.5e9;
 /** Loading is not all multiplication; and with one thread, what else is to be done waits. */
