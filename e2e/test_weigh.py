@@ -142,8 +142,8 @@ def test_what_each_limit_makes_of_it(
         ({}, "yes", None),
         ({"limits": {"secure": False}}, "no", "insecure_context"),
         ({"limits": {"simd": False}}, "no", "no_simd"),
-        ({"limits": {"wasm_memory": 895 * MB}}, "no", "wasm_memory"),
-        ({"limits": {"wasm_memory": 910 * MB}}, "yes", None),
+        ({"limits": {"wasm_memory": 645 * MB}}, "no", "wasm_memory"),
+        ({"limits": {"wasm_memory": 655 * MB}}, "yes", None),
         ({"choice": gpu, "limits": {"gpu_buffer": largest - 1}}, "no", "gpu_buffer"),
         ({"choice": gpu, "limits": {"gpu_buffer": None}}, "no", "gpu_buffer"),
         ({"choice": gpu, "limits": roomy}, "yes", None),
@@ -166,7 +166,7 @@ def test_what_each_limit_makes_of_it(
     memory = reasons(found[3])["wasm_memory"]
     sizes = models[CHAT].devices["wasm"].sizes["q4_1"]
     assert memory == {
-        "code": "wasm_memory", "limit": 895 * MB, "needed": sizes.memory_bytes - PYTHON_HEAP,
+        "code": "wasm_memory", "limit": 645 * MB, "needed": sizes.memory_bytes - PYTHON_HEAP,
     }  # fmt: skip
     assert found[9]["device"] == "wasm"  # the GPU cannot, so it is the next that is weighed
 
