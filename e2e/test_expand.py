@@ -46,7 +46,8 @@ if (layout === 'blocks') {
   for (const { path, data } of blockFiles(bytes)) await note(path, new Uint8Array(data));
   return digests;
 }
-for (const { path, bytes: size, write } of plan([...readPlanes(bytes)].map(apart), layout, dequantizer)) {
+const tensors = [...readPlanes(bytes)].map(apart);
+for (const { path, bytes: size, write } of plan(tensors, layout, dequantizer)) {
   const to = heap.subarray(module._malloc(size)).subarray(0, size);
   write(to);
   await note(path, new Uint8Array(to));
