@@ -102,7 +102,7 @@ def test_a_budget_says_what_fits() -> None:
     assert within(weighed, "5.3 mb", None) == ["q4_0"]
     assert within(weighed, None, "1GB") == list(weighed.dtypes)
     assert within(weighed, "20MB", "100MB") == ["q8_0", "q4_1", "q4_0"]
-    says = r"no dtype fits 5MB on the wire and 70MB of memory: .* in 5\.2 MB, .* memory is 80\.4 MB"
+    says = r"no dtype fits 5MB on the wire and 70MB of memory: .* in 5\.2 MB, .* memory is 81\.0 MB"
     with pytest.raises(BudgetError, match=says):
         within(weighed, "5MB", "70MB")
     with pytest.raises(SourceError, match="'much' is not a number of bytes"):
