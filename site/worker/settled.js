@@ -42,10 +42,11 @@ export async function readSettled(folder, name, content) {
  */
 export async function settle(folder, name, content) {
   const beside = settlingName(name);
-  const handle = /** @type {FileSystemFileHandle & {move?: (name: string) => Promise<void>}} */ (
-    await folder.getFileHandle(beside, { create: true })
-  );
   try {
+    // A full disk may have no room for a name either.
+    const handle = /** @type {FileSystemFileHandle & {move?: (name: string) => Promise<void>}} */ (
+      await folder.getFileHandle(beside, { create: true })
+    );
     if (handle.move === undefined) return;
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', content));
     const file = await openSync(handle);
