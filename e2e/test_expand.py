@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from pesoleve.blocks import BlockTensor
-from pesoleve.graph.decoder import TABLE
+from pesoleve.graph.decoder import HEAD, TABLE
 from pesoleve.graph.layouts import SLICE, expand
 from pesoleve.planes import Tensors, write_planes
 
@@ -88,17 +88,75 @@ TENSORS: Tensors = {
 }
 
 
+UNTIED: Tensors = {
+    TABLE: _tensor(64, 96, 32, 8, minimum=False),
+    HEAD: _tensor(64, 96, 32, 4, minimum=True),
+}
+
+
+@pytest.mark.parametrize("tensors", [TENSORS, UNTIED], ids=["tied", "untied"])
 @pytest.mark.parametrize("layout", ["float32", "int8", "blocks"])
 def test_the_page_expands_planes_as_the_export_does(
-    page: Page, isolated_site: str, layout: str
+    page: Page, isolated_site: str, layout: str, tensors: Tensors
 ) -> None:
     visit = Visit(page)
     visit.open_blank(isolated_site)
-    planes = base64.b64encode(write_planes(TENSORS)).decode()
+    planes = base64.b64encode(write_planes(tensors)).decode()
     digests = visit.run_module(EXPAND, {"planes": planes, "layout": layout})
     expected = {
         name: hashlib.sha256(np.ascontiguousarray(content).tobytes()).hexdigest()
-        for name, content in expand(TENSORS, layout).items()
+        for name, content in expand(tensors, layout).items()
     }
     assert digests == expected
     assert visit.errors == []
+
+
+MOUNT = """
+const { mount } = await import(new URL('../worker/mount.js', location.href));
+const open = () => {
+  const mounted = new Map();
+  const module = {
+    HEAPU8: new Uint8Array(64),
+    _malloc: () => 0,
+    _free() {},
+    mountExternalData: (path, file) => mounted.set(path, file),
+  };
+  return { module, mounted };
+};
+const seen = [];
+const write = (to) => void to.fill(7);
+const right = open();
+mount(right.module, [{ path: 'w', bytes: 4, write }], () => seen.push('all taken'));
+const answer = right.mounted.get('w').subarray(0, 4);
+right.module.HEAPU8.set(answer, 8);
+seen.push([...right.module.HEAPU8.subarray(6, 14)].join(' '));
+const copying = open();
+mount(copying.module, [{ path: 'w', bytes: 4, write }], () => {});
+try {
+  new Uint8Array(8).set(copying.mounted.get('w').subarray(0, 4), 0);
+} catch (error) {
+  seen.push(error.message);
+}
+const full = open();
+const fails = () => { throw new Error('no memory'); };
+const failure = mount(full.module, [{ path: 'w', bytes: 4, write: fails }], () => {});
+const placed = full.mounted.get('w').subarray(0, 4);
+try {
+  full.module.HEAPU8.set(placed, 0);
+} catch {
+  seen.push(failure().message);
+}
+return seen;
+"""
+
+
+def test_a_weight_is_written_where_it_is_wanted_or_not_at_all(page: Page, isolated_site: str) -> None:
+    """A runtime that copies what it is given gets an error, not zeros; why a write failed is kept."""
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    assert visit.run_module(MOUNT) == [
+        "all taken",
+        "0 0 7 7 7 7 0 0",
+        "these weights are written, not copied",
+        "no memory",
+    ]

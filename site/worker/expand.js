@@ -12,6 +12,7 @@ import { readPlanes, widen } from './planes.js';
  */
 
 const TABLE = 'model.embed_tokens.weight';
+const HEAD = 'lm_head.MatMul.weight';
 /** Elements of a matrix, at most, that are one fp32 tensor; and what its rows are a multiple of. */
 const SLICE = 1 << 22;
 const SLICE_ROWS = 16;
@@ -26,11 +27,14 @@ const SLICE_ROWS = 16;
 export function plan(tensors, layout, dequantizer, done = () => {}) {
   /** @type {PendingFile[]} */
   const files = [];
-  for (const tensor of tensors) {
+  const all = [...tensors];
+  const untied = all.some(({ name }) => name === HEAD);
+  for (const tensor of all) {
     if ('values' in tensor) files.push(copied({ path: tensor.name, data: tensor.values }));
     else if (layout === 'float32') {
-      files.push(...dequantized(tensor, dequantizer));
-      if (staysInBlocks(tensor)) files.push(...packed(tensor).map(copied));
+      const inBlocks = staysInBlocks(tensor);
+      if (!inBlocks || !untied) files.push(...dequantized(tensor, dequantizer));
+      if (inBlocks) files.push(...packed(tensor).map(copied));
     } else files.push(...rounded(tensor, dequantizer, done));
   }
   return files;

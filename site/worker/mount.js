@@ -29,6 +29,7 @@ const ROOM = 48e6;
  * @param {import('./decoder_wasm.js').OrtModule} module
  * @param {import('./expand.js').PendingFile[]} files
  * @param {() => void} onTaken called when all of them are
+ * @returns {() => unknown} what writing one failed with, if it did: the runtime itself says only that one failed
  */
 export function mount(module, files, onTaken) {
   const whole = files.reduce((sum, { bytes }) => sum + bytes + (bytes < LARGE ? 0 : GAP), 0);
@@ -36,6 +37,8 @@ export function mount(module, files, onTaken) {
   let left = files.length;
   /** @type {number[]} */
   const gaps = [];
+  /** @type {unknown} */
+  let failure = null;
   for (const { path, bytes, write } of files) {
     const subarray = () => {
       const heap = module.HEAPU8;
@@ -47,7 +50,12 @@ export function mount(module, files, onTaken) {
           heap.set(source, address);
           return;
         }
-        write(heap.subarray(address, address + bytes));
+        try {
+          write(heap.subarray(address, address + bytes));
+        } catch (error) {
+          failure = error;
+          throw error;
+        }
         if (bytes >= LARGE) gaps.push(module._malloc(GAP));
         left--;
         if (left > 0) return;
@@ -59,4 +67,5 @@ export function mount(module, files, onTaken) {
     };
     module.mountExternalData(path, { byteLength: bytes, subarray });
   }
+  return () => failure;
 }

@@ -120,19 +120,23 @@ export class OrtHost {
     const module = ortModule();
     const dequantizer = await Dequantizer.open(module, ortMemory());
     const file = readPlanes(planes);
+    /** @type {() => unknown} */
+    let failure;
     if (last && layout === 'int8') {
       // This is for devices with little memory: a matrix less there for each that is here.
       const tensors = [...file].map(apart);
       discard(planes.buffer);
       const done = (/** @type {import('./planes.js').BlockTensor} */ { q }) =>
         discard(/** @type {ArrayBuffer} */ (q.buffer));
-      mount(module, plan(tensors, layout, dequantizer, done), () => {});
+      failure = mount(module, plan(tensors, layout, dequantizer, done), () => {});
     } else {
-      mount(module, plan(file, layout, dequantizer), () => {
+      failure = mount(module, plan(file, layout, dequantizer), () => {
         if (last) discard(planes.buffer);
       });
     }
-    const session = await this.create('wasm', graph, [], { extra: config });
+    const session = await this.create('wasm', graph, [], { extra: config }).catch((error) => {
+      throw failure() ?? error;
+    });
     const steps = layout === 'int8' ? INT8_STEPS : null;
     return new WasmDecoder(module, session, [heads, size], steps);
   }
