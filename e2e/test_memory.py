@@ -14,7 +14,11 @@ from .visit import Visit
 ENGINE = 450_000_000
 """Bytes, at most, of a renderer beside heaps and files; an empty page's are 125 million."""
 
-LOAD = "return (await pesoleve.load(argument.id, { device: argument.device })).stats;"
+LOAD = """
+const planned = await pesoleve.plan(argument.id, { device: argument.device });
+const { stats } = await pesoleve.load(argument.id, { device: argument.device });
+return { ...stats, planned };
+"""
 
 
 @pytest.mark.parametrize(("id", "device"), [("minilm-l6", "wasm"), (ID, "wasm"), (ID, "wasm_small")])
@@ -34,6 +38,7 @@ def test_the_peak_of_a_load(
     context.close()
     memory = stats["memory"]
     assert stats["device"] == device
+    assert stats["bytes"]["total"] == stats["planned"]["total"]
     assert peak <= budgets["renderer_loading"][f"{id} {device}"]
     assert memory["python"] + memory["runtime"] == memory["total"] < memory["loading"]
     # The browser's own code, what it compiled, and what awaits collection come on top.

@@ -195,7 +195,9 @@ function measure(entry, dtype, choice, prepared, result) {
     .map(({ url, ...told }) => {
       const path = new URL(url).pathname;
       const folder = /\/vendor\/([^/]+)\//.exec(path)?.[1];
-      const role = folder === 'pyodide' ? 'python' : folder === undefined ? 'page' : 'runtime';
+      // What is not a runtime's is the page's own, wherever it is (ledger.js).
+      const own = folder === undefined || folder === 'dequantize';
+      const role = folder === 'pyodide' ? 'python' : own ? 'page' : 'runtime';
       const start = told.start - origin;
       return { role, path: path.split('/').slice(-2).join('/'), url, ...told, start };
     });
@@ -216,7 +218,7 @@ function measure(entry, dtype, choice, prepared, result) {
     canaryDifference: result.canary_difference,
     files,
     storage: prepared.store,
-    bytes: { model: sum(models), total: sum(files) },
+    bytes: { model: sum(models), total: sum(files.filter(({ role }) => role !== 'page')) },
     seconds: {},
     memory: { python, runtime, total, loading: Math.max(peak, end + total) },
     runs: [],
