@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 
 from pesoleve.chat import chat_prompt
-from pesoleve.graph import layouts
+from pesoleve.graph import int8, layouts
 from pesoleve.native_host import NativeDecoder, NativeTokenizer
 from pesoleve.pack import read_content
 from pesoleve.planes import read_planes
@@ -30,7 +30,7 @@ class NativeChat:
             for role, shards in model.files_for(device, dtype or model.default_dtype).items()
         }
         weights = layouts.expand(read_planes(files["weights"]), layout)
-        steps = layouts.INT8_STEPS if layout == "int8" else None
+        steps = int8.STEPS if layout == "int8" else None
         config = model.devices[device].session_config
         self._decoder = NativeDecoder(files["graph"], weights, config, steps)
         with tempfile.TemporaryDirectory() as directory:

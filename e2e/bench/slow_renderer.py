@@ -24,12 +24,16 @@ def slowed(processes: Iterable[int], times: float) -> Iterator[None]:
     done = threading.Event()
 
     def alternate() -> None:
+        going_since = time.perf_counter()
         while not done.is_set():
             for process in found:
                 os.kill(process, signal.SIGSTOP)
-            time.sleep(RUNNING_SECONDS * (times - 1))
+            # Where all CPUs are busy this thread wakes late, and they ran for longer than was meant.
+            ran = time.perf_counter() - going_since
+            time.sleep(ran * (times - 1))
             for process in found:
                 os.kill(process, signal.SIGCONT)
+            going_since = time.perf_counter()
             time.sleep(RUNNING_SECONDS)
 
     if times == 1:

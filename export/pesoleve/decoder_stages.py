@@ -18,7 +18,7 @@ from pesoleve_worker.catalog import Surrogate
 
 from . import blocks, native_host, pack, planes, surrogates, weights
 from .errors import RecipeError
-from .graph import decoder, exact_gguf, layouts, storage, surrogate
+from .graph import decoder, exact_gguf, int8, layouts, storage, surrogate
 from .measure import datasets, perplexity
 from .recipe import DecoderRecipe, WeightsDtype
 from .sources import ModelSource, gguf_file, gguf_tokenizer
@@ -134,7 +134,7 @@ def measure_dtype(
         measured: dict[str, Any] = {}
         for layout, steps, share in (
             ("float32", None, len(texts)),
-            ("int8", layouts.INT8_STEPS, max(1, len(texts) // INT8_SHARE)),
+            ("int8", int8.STEPS, max(1, len(texts) // INT8_SHARE)),
         ):
             laid = layouts.lay_out(storage.load(graph.output), tensors, layout)
             laid.graph.output.append(onnx.helper.make_tensor_value_info("logits", 1, None))
@@ -155,7 +155,7 @@ def measure_dtype(
         model_id=recipe.id,
         dtype=name,
         of={"graph": graph, "weights": weighed},
-        code=(native_host, perplexity, layouts, planes, blocks, datasets, gguf_tokenizer),
+        code=(native_host, perplexity, *layouts.CODE, planes, blocks, datasets, gguf_tokenizer),
         depends_on={
             "source": source.sha256,
             "measure": recipe.measure.model_dump(),
@@ -228,7 +228,7 @@ def pack_dtype(
         "pack",
         f"{name}: compress and hash",
         work,
-        code=(pack, layouts, planes, blocks, surrogate, surrogates),
+        code=(pack, *layouts.CODE, planes, blocks, surrogate, surrogates),
         depends_on={
             "weights": weighed.key,
             "graph": graph.key,

@@ -70,7 +70,7 @@ class NativeDecoder:
     """A decoder whose KV cache is numpy arrays.
 
     ``steps`` (first, most): the first ``first`` tokens of a text are fed one by one, later ones at most
-    ``most`` at once, as ``layouts.INT8_STEPS`` asks for.
+    ``most`` at once, as ``graph.int8.STEPS`` asks for.
     """
 
     def __init__(
@@ -84,6 +84,8 @@ class NativeDecoder:
         self.widest = 9 if steps is None else 1
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # As in the page: the graph is fused when it is built (``graph.cpu_kernels``).
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         for key, value in config.items():
             options.add_session_config_entry(key, value)
         values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]

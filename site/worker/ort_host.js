@@ -59,7 +59,15 @@ export function keptOnGpu([layers]) {
   return Object.fromEntries(names.flat().map((name) => [name, 'gpu-buffer']));
 }
 
-/** The first tokens one by one, later ones so many at once (export/pesoleve/graph/layouts.py). */
+/**
+ * For a decoder on WASM: its graph is fused when it is built (export/pesoleve/graph/cpu_kernels.py), and has nothing
+ * left that the larger passes look for.
+ *
+ * @type {import('onnxruntime-web').InferenceSession.SessionOptions}
+ */
+export const FUSED = { graphOptimizationLevel: 'basic' };
+
+/** The first tokens one by one, later ones so many at once (export/pesoleve/graph/int8.py). */
 export const INT8_STEPS = /** @type {[number, number]} */ ([4, 32]);
 
 export class OrtHost {
@@ -134,7 +142,8 @@ export class OrtHost {
         if (last) discard(planes.buffer);
       });
     }
-    const session = await this.create('wasm', graph, [], { extra: config }).catch((error) => {
+    const options = { ...FUSED, extra: config };
+    const session = await this.create('wasm', graph, [], options).catch((error) => {
       throw failure() ?? error;
     });
     const steps = layout === 'int8' ? INT8_STEPS : null;

@@ -2,7 +2,7 @@
 
 import { DecoderHost } from './decoder_host.js';
 import { WasmDecoder } from './decoder_wasm.js';
-import { INT8_STEPS, keptOnGpu } from './ort_host.js';
+import { FUSED, INT8_STEPS, keptOnGpu } from './ort_host.js';
 import { ortModule } from './ort_module.mjs';
 
 /**
@@ -37,9 +37,7 @@ export async function openSurrogate(host, question, layers, graph, weights) {
   const wasm = device !== 'webgpu';
   const session = await host.create(wasm ? 'wasm' : device, graph, external, {
     extra: config,
-    ...(wasm || kvShape === null
-      ? {}
-      : { preferredOutputLocation: keptOnGpu([layers, ...kvShape]) }),
+    ...(kvShape === null ? {} : decoderOptions(wasm, [layers, ...kvShape])),
   });
   if (kvShape === null) {
     return {
@@ -62,6 +60,11 @@ export async function openSurrogate(host, question, layers, graph, weights) {
     },
     release: () => decoder.release(),
   };
+}
+
+/** @param {boolean} wasm @param {[number, number, number]} kvShape */
+function decoderOptions(wasm, kvShape) {
+  return wasm ? FUSED : { preferredOutputLocation: keptOnGpu(kvShape) };
 }
 
 /**

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pesoleve.build import Built, build_recipe
-from pesoleve.graph import layouts
+from pesoleve.graph import int8, layouts
 from pesoleve.native_host import NativeDecoder
 from pesoleve.pack import unpack
 from pesoleve.planes import Tensors, read_planes
@@ -62,5 +62,5 @@ def opened(model: Model, device: str, files: Mapping[Role, bytes]) -> NativeDeco
     """The decoder as ``device`` opens it, on the CPU."""
     layout = model.devices[device].layout
     weights: Any = layouts.expand(read_planes(files["weights"]), layout)
-    steps = layouts.INT8_STEPS if layout == "int8" else None
+    steps = int8.STEPS if layout == "int8" else None
     return NativeDecoder(files["graph"], weights, model.devices[device].session_config, steps)

@@ -10,9 +10,6 @@
       A block with a minimum is scale·q + m. WebGPU's MatMulNBits takes no fractional zero point, so the
       minimum is added apart: Σₖ xₖ·m[n, b(k)] = Σ_b m[n, b]·Σ_{k in b} xₖ. The result is exact.
 
-      DynamicQuantizeMatMul has one activation scale for all rows of a step, which the first tokens'
-      massive activations (https://arxiv.org/abs/2402.17762) would spoil: see ``INT8_STEPS``.
-
 Every weight is external data in a file of its own, named after the tensor and what it is
 (``NAME``, ``NAME.q``, ``NAME.scale``, ``NAME.minimum_t``, …): ``site/worker/expand.js`` and
 ``expand`` below make the same.
@@ -20,18 +17,21 @@ Every weight is external data in a file of its own, named after the tensor and w
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..blocks import BlockTensor, Float
+from ..blocks import BlockTensor
 from ..planes import Tensors
+from . import cpu_kernels, int8
 from .decoder import HEAD, TABLE
 
 LAYOUTS = ("float32", "int8", "blocks")
-INT8_STEPS = (4, 32)
-"""The int8 layout is fed its first tokens one by one, and then at most so many at once."""
+CODE = (sys.modules[__name__], cpu_kernels, int8)
+"""Modules whose code decides what ``lay_out`` and ``expand`` return."""
 
 SMALLEST_EXTERNAL = 256
 """Elements; a smaller tensor is an argument of an operator, not a weight."""
@@ -40,10 +40,6 @@ SLICE = 1 << 22
 """Elements of a matrix, at most, that are one fp32 tensor."""
 SLICE_ROWS = 16
 """MLAS packs so many outputs together."""
-
-INT8_ZERO = 128
-NO_SINK = "no_sink"
-NO_SINK_LOGIT = -1e30
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
@@ -69,7 +65,7 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
         if layout == "float32" and isinstance(tensor, BlockTensor)
     }
     if layout != "blocks":
-        _leave_flash_attention(graph)
+        cpu_kernels.prefer(graph)
         packed = {n: t for n, t in packed.items() if layout == "float32" and _stays_in_blocks(n, t)}
     rounded = {n for n, t in tensors.items() if layout == "int8" and isinstance(t, BlockTensor)}
     nodes: list[onnx.NodeProto] = []
@@ -81,9 +77,9 @@ def lay_out(model: onnx.ModelProto, tensors: Tensors, layout: str) -> onnx.Model
         elif node.op_type == "FusedMatMul" and node.input[1] in sliced:
             nodes += _matmul_in_slices(node, sliced[node.input[1]])
         elif node.op_type == "FusedMatMul" and node.input[1] in rounded:
-            nodes.append(_matmul_in_int8(node))
+            nodes.append(int8.multiply(node))
         elif node.op_type == "Gather" and node.input[0] in rounded:
-            nodes += _gather_in_int8(node)
+            nodes += int8.look_up(node, graph)
         else:
             nodes.append(node)
     del graph.node[:]
@@ -107,7 +103,7 @@ def expand(tensors: Tensors, layout: str) -> dict[str, npt.NDArray[np.generic]]:
                 weight = tensor.dequantize()
                 files |= {part: weight[rows] for part, rows in _row_slices(name, tensor)}
         elif layout == "int8":
-            files |= _round_outputs(name, tensor.dequantize())
+            files |= int8.round_outputs(name, tensor.dequantize())
         else:
             files |= _planes(name, tensor.power_of_two_blocks())
     return files
@@ -153,23 +149,6 @@ def _planes(name: str, tensor: BlockTensor) -> dict[str, npt.NDArray[np.generic]
     return files
 
 
-def _round_outputs(name: str, weight: Float) -> dict[str, npt.NDArray[np.generic]]:
-    """W (N, K) as uint8 (K, N) around 128, and a scale for each output, float32 (N,).
-
-    Around 128, since MLAS multiplies unsigned bytes exactly on every CPU, and signed ones with
-    saturation on x86 without VNNI.
-    """
-    largest = np.abs(weight).max(axis=1)
-    scale = np.where(largest == 0, np.float32(1), largest / np.float32(127)).astype(np.float32)
-    # Halves go up, in doubles: in JS that takes no branch, and half the time.
-    levels = np.floor((weight / scale[:, None]).astype(np.float64) + (INT8_ZERO + 0.5))
-    return {
-        f"{name}.int8_t": np.ascontiguousarray(levels.T.astype(np.uint8)),
-        f"{name}.output_scale": scale,
-        f"{name}.output_zero": np.full(len(scale), INT8_ZERO, np.uint8),
-    }
-
-
 def _matmul_in_slices(node: onnx.NodeProto, parts: list[str]) -> list[onnx.NodeProto]:
     if len(parts) == 1:
         return [node]
@@ -183,34 +162,6 @@ def _matmul_in_slices(node: onnx.NodeProto, parts: list[str]) -> list[onnx.NodeP
     return [*nodes, helper.make_node("Concat", outputs, list(node.output), f"{node.name}/All", axis=-1)]
 
 
-def _matmul_in_int8(node: onnx.NodeProto) -> onnx.NodeProto:
-    name = node.input[1]
-    return helper.make_node(
-        "DynamicQuantizeMatMul",
-        [node.input[0], f"{name}.int8_t", f"{name}.output_scale", f"{name}.output_zero"],
-        list(node.output),
-        f"{node.name}/Int8",
-        domain="com.microsoft",
-    )
-
-
-def _gather_in_int8(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Look columns up in the transposed table that the head multiplies with."""
-    table, ids, at = node.input[0], node.input[1], node.name
-    parts = ("levels", "wide", "zero", "middle", "centred", "scale", "product")
-    levels, wide, zero, middle, centred, scale, product = (f"{at}/{part}" for part in parts)
-    return [
-        helper.make_node("Gather", [f"{table}.int8_t", ids], [levels], f"{at}/Levels", axis=1),
-        helper.make_node("Cast", [levels], [wide], f"{at}/Cast", to=TensorProto.FLOAT),
-        helper.make_node("Gather", [f"{table}.output_zero", ids], [zero], f"{at}/Zero"),
-        helper.make_node("Cast", [zero], [middle], f"{at}/Middle", to=TensorProto.FLOAT),
-        helper.make_node("Sub", [wide, middle], [centred], f"{at}/Sub"),
-        helper.make_node("Gather", [f"{table}.output_scale", ids], [scale], f"{at}/Scale"),
-        helper.make_node("Mul", [centred, scale], [product], f"{at}/Mul"),
-        helper.make_node("Transpose", [product], list(node.output), f"{at}/Row", perm=[1, 2, 0]),
-    ]
-
-
 def _external(name: str, content: npt.NDArray[np.generic]) -> onnx.TensorProto:
     kind = helper.np_dtype_to_tensor_dtype(content.dtype)
     tensor = TensorProto(
@@ -219,23 +170,6 @@ def _external(name: str, content: npt.NDArray[np.generic]) -> onnx.TensorProto:
     for key, value in (("location", name), ("offset", "0"), ("length", str(content.nbytes))):
         tensor.external_data.add(key=key, value=value)
     return tensor
-
-
-def _leave_flash_attention(graph: onnx.GraphProto) -> None:
-    """Give GroupQueryAttention a sink that no probability goes to.
-
-    ONNX Runtime 1.30's flash attention on the CPU has no SIMD kernel in WebAssembly: 512 tokens take it
-    170 ms a layer where the plain path, which a sink selects, takes 17. exp(-1e30) is 0, so the softmax
-    is what it was.
-    """
-    heads = 0
-    for node in graph.node:
-        if node.op_type == "GroupQueryAttention":
-            heads = next(a.i for a in node.attribute if a.name == "num_heads")
-            node.input.extend([""] * (12 - len(node.input)))
-            node.input[11] = NO_SINK
-    sink = np.full(heads, NO_SINK_LOGIT, np.float32)
-    graph.initializer.append(numpy_helper.from_array(sink, NO_SINK))
 
 
 def _matmul_in_blocks(

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from pesoleve.blocks import BlockTensor
-from pesoleve.graph import decoder, layouts
+from pesoleve.graph import cpu_kernels, decoder, layouts
 from pesoleve.graph.decoder import HEAD, TABLE
 from tests.export.graph.decoder_run import IDS, in_blocks, logits, opened
 from tests.tiny_llama import HIDDEN, VOCABULARY, write_tiny_llama
@@ -101,7 +101,7 @@ def test_only_float32_is_kept_from_flash_attention(graph: onnx.ModelProto) -> No
         assert attention
         return {node.input[11] if len(node.input) > 11 else "" for node in attention}
 
-    assert sinks("float32") == {layouts.NO_SINK}
+    assert sinks("float32") == {cpu_kernels.NO_SINK}
     assert sinks("blocks") == {""}
 
 
