@@ -20,7 +20,7 @@ from .visit import Visit
 
 EXPAND = """
 const { plan, blockFiles } = await import(new URL('../worker/expand.js', location.href));
-const { readPlanes, apart } = await import(new URL('../worker/planes.js', location.href));
+const { readPlanes, inMemory } = await import(new URL('../worker/planes.js', location.href));
 const { Dequantizer } = await import(new URL('../worker/dequantize.js', location.href));
 const { planes, layout } = argument;
 const memory = new WebAssembly.Memory({ initial: 2048, maximum: 65536, shared: true });
@@ -46,8 +46,8 @@ if (layout === 'blocks') {
   for (const { path, data } of blockFiles(bytes)) await note(path, new Uint8Array(data));
   return digests;
 }
-const tensors = [...readPlanes(bytes)].map(apart);
-for (const { path, bytes: size, write } of plan(tensors, layout, dequantizer)) {
+const files = plan(readPlanes(inMemory(bytes)), layout, dequantizer);
+for (const { path, bytes: size, write } of files) {
   const to = heap.subarray(module._malloc(size)).subarray(0, size);
   write(to);
   await note(path, new Uint8Array(to));

@@ -2,17 +2,17 @@
 
 Writes ``chat.md``, ``chat.json`` and ``chat.svg`` beside this file.
 
-Every contender is loaded cold in a browser with a fresh profile on the disk, as a visitor's is: private
-windows, which is what ordinary contexts are, keep no compiled WebAssembly. Then it is loaded warm in a
-second page, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Rounds are
-interleaved. Every prompt has a system message of its own, so that no prefix of one is left in a cache
-by another.
+Every contender is loaded cold in a browser with a fresh profile, then warm in a new browser with the
+same profile, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Nothing looks
+into the page (``unobserved``). Rounds are interleaved. Every prompt has a system message of its own, so
+that no prefix of one is left in a cache by another.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Page, Playwright, sync_playwright
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tokenizers import Tokenizer
@@ -36,19 +35,17 @@ from pesoleve.sources import resolve
 from pesoleve_worker.catalog import Model, TextGeneration
 
 from .. import chromium
-from ..lasting_browser import open_browser
-from ..renderer_memory import peak_beside, renderers
 from ..server import SITE, serve_app
 from .chat_peers import DTYPES, MODEL, build_peer_model, peer_logits
 from .chat_plot import plot
 from .chat_report import KL_TOKENS, LONG, SHORT, report
 from .peers import NODE_MODULES, compress_peer_runtime
+from .unobserved import Desk, visit
 
 HERE = Path(__file__).parent
 CACHE = Path(".cache/bench")
 ID = "smollm2-135m-instruct"
 ROUNDS = 3
-LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 NEW_TOKENS = {"warm_up": 32, "short": 64, "unguessed": 64, "long": 32}
 
 OURS = """
@@ -110,53 +107,30 @@ class Contender:
 
 
 @contextmanager
-def serve_all(models: Path) -> Iterator[str]:
+def serve_all(desk: Desk, models: Path) -> Iterator[str]:
     routes = [
+        *desk.routes(),
         Mount("/site", SiteFiles(SITE)),
         Mount("/peers", SiteFiles(NODE_MODULES)),
         Mount("/models", SiteFiles(models)),
         Mount("/", SiteFiles(HERE / "page")),
     ]
     with serve_app(AddHeaders(Starlette(routes=routes), ISOLATION)) as address:
-        yield f"{address}index.html"
+        yield address
 
 
-def run_page(page: Page, contender: Contender, prompts: dict[str, Any]) -> dict[str, Any]:
-    argument = {
-        "dtype": contender.dtype,
-        "device": contender.device,
-        "threads": 2,
-        "prompts": prompts,
-    }
-    body = f"async (argument) => {{ const begun = performance.now(); {contender.script} {MEASURE} }}"
-    result: dict[str, Any] = page.evaluate(body, argument)
-    return result
-
-
-def measure(
-    playwright: Playwright, site: str, contender: Contender, prompts: dict[str, Any]
-) -> dict[str, Any]:
+def measure(desk: Desk, site: str, contender: Contender, prompts: dict[str, Any]) -> dict[str, Any]:
     """One round of one contender: loads cold and warm, answers, and the renderer's peaks."""
-    with (
-        TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-        open_browser(playwright, Path(profile), LAUNCH, {}) as browser,
-    ):
-        browser.context.set_default_timeout(300_000)
-        before = set(renderers())
-        cold = browser.context.new_page()
-        cold.goto(site)
-        cold_load = run_page(cold, contender, {})["loadSeconds"]
-        cold_memory = peak_beside(before)
-        cold.close()
-        before = set(renderers())
-        warm = browser.context.new_page()
-        warm.goto(site)
-        guesses = contender.script is OURS
-        asked = {name: prompt for name, prompt in prompts.items() if guesses or prompt["guessing"]}
-        result = run_page(warm, contender, asked)
-        memory = peak_beside(before)
+    body = f"const begun = performance.now(); {contender.script} {MEASURE}"
+    argument = {"dtype": contender.dtype, "device": contender.device, "threads": 2}
+    guesses = contender.script is OURS
+    asked = {name: prompt for name, prompt in prompts.items() if guesses or prompt["guessing"]}
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        folder = Path(profile)
+        cold, cold_memory = visit(desk, site, folder, body, {**argument, "prompts": {}})
+        result, memory = visit(desk, site, folder, body, {**argument, "prompts": asked})
     figures = {
-        "cold": cold_load,
+        "cold": cold["loadSeconds"],
         "warm": result["loadSeconds"],
         "load_memory": cold_memory,
         "memory": memory,
@@ -238,14 +212,13 @@ def main() -> None:
     prompts = make_prompts(model, tokenizer)
     entrants = contenders(model, folder, tokenizer)
     rounds: dict[str, list[dict[str, Any]]] = {entrant.label: [] for entrant in entrants}
-    with sync_playwright() as playwright, serve_all(CACHE) as site:
+    desk = Desk()
+    with serve_all(desk, CACHE) as site:
         for number in range(ROUNDS):
             for entrant in entrants:
                 print(f"round {number + 1} of {ROUNDS}: {entrant.label}", file=sys.stderr)
-                rounds[entrant.label].append(measure(playwright, site, entrant, prompts))
-        browser = playwright.chromium.launch(**LAUNCH)
-        version = browser.version
-        browser.close()
+                rounds[entrant.label].append(measure(desk, site, entrant, prompts))
+    version = subprocess.check_output([str(chromium.find()), "--version"], text=True).split()[1]
     peers = {
         name: json.loads((NODE_MODULES / name / "package.json").read_text())["version"]
         for name in ("@wllama/wllama", "@huggingface/transformers")

@@ -147,13 +147,13 @@ def model_sizes(
     Args:
         resident: bytes of the weights as they compute.
         decoded: bytes of its files, decompressed: they are there while it loads, and are expanded a
-            tensor at a time.
+            tensor at a time. In the layout for little memory they stay on the disk until then.
     """
     memory = PYTHON_HEAP + RUNTIME_HEAP + round(resident * HEAP_FACTOR[layout])
     memory += 0 if shape is None else rotary_bytes(shape)
     return Sizes(
         memory_bytes=memory,
-        loading_bytes=memory + decoded,
+        loading_bytes=memory + (0 if layout == "int8" else decoded),
         largest_tensor_bytes=max((_compute_bytes(t, layout) for t in tensors), default=0),
         read_bytes=read_bytes_per_token(tensors, layout),
         multiply_adds=multiply_adds_per_token(tensors),

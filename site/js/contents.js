@@ -2,6 +2,9 @@
 
 /** @param {import('./protocol.js').Contents} contents @returns {ArrayBuffer[]} what is handed over, not copied */
 export function transferable(contents) {
-  const parts = Object.values(contents).flatMap((roles) => Object.values(roles));
-  return [...new Set(parts.map(({ buffer }) => /** @type {ArrayBuffer} */ (buffer)))];
+  const all = Object.values(contents).flatMap((roles) => Object.values(roles));
+  const buffers = all.flatMap((one) =>
+    Array.isArray(one) ? one.flatMap(({ content }) => content?.buffer ?? []) : [one.buffer],
+  );
+  return [...new Set(buffers)];
 }

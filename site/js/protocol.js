@@ -22,8 +22,10 @@ export const VERSION = 1;
  *
  * @typedef {{port: MessagePort}} InitPayload  to the compute worker
  * @typedef {{build: RuntimeBuild, threads: number, port: MessagePort}} StartPayload  to Python's worker
- * @typedef {Record<string, Record<string, Uint8Array<ArrayBuffer>>>} Contents  by device and role; devices share what is
- *   alike
+ * @typedef {Record<string, Record<string, Uint8Array<ArrayBuffer>> & {weights?: Uint8Array<ArrayBuffer> | Part[]}>} Contents
+ *   by device and role; devices share what is alike
+ * @typedef {{sha256: string, bytes: number} & ({handle: FileSystemFileHandle, content: null} |
+ *   {handle: null, content: Uint8Array<ArrayBuffer>})} Part  a decoded shard, on the disk or in memory
  * @typedef {{model: string, dtype: string, tokenizer: Uint8Array}} DefinePayload  what a load is of, before its
  *   weights are here; `model` is the catalog entry as JSON
  * @typedef {{graph: Uint8Array, weightBytes: number, config: Record<string, string>}} RehearsePayload  of the
@@ -40,6 +42,8 @@ export const VERSION = 1;
  *   device and role
  * @property {string} baseUrl
  * @property {boolean} keep for the next visit
+ * @property {boolean} sparing whether weights are handed over in parts, where there is little memory: they stay on the
+ *   disk until they are wanted
  * @property {Partial<Patience>} patience
  * @typedef {import('../worker/download.js').Patience} Patience
  * @typedef {'asked' | 'unsupported' | 'quota' | 'disk_full' | null} StoreReason  why nothing is kept

@@ -57,6 +57,7 @@ export async function start(id, options) {
       files,
       baseUrl: new URL(catalogUrl, location.href).href,
       keep: options.keep ?? true,
+      sparing: devices.every((name) => entry.devices[name]?.layout === 'int8'),
       patience: options.patience ?? {},
     };
     const { port1: toPython, port2: toCompute } = new MessageChannel();

@@ -2,36 +2,17 @@
 //
 // Through the public API every step would copy the whole cache out of the heap and back in: 47 MB a token
 // at 512 tokens of context. Here each layer's keys and values live in one buffer that is both input and
-// output of the step (GroupQueryAttention sees that they are the same and appends in place), by the C
-// functions that ONNX Runtime Web itself calls (onnxruntime/wasm/api.h, as in version 1.30).
+// output of the step (GroupQueryAttention sees that they are the same and appends in place).
+
+import { KvCache } from './kv_cache.js';
+import { createTensor, cString, INT64, lastError, pointers, readTensor } from './ort_c.js';
 
 /**
- * @typedef {object} OrtModule
- * @property {(bytes: number) => number} _malloc
- * @property {(pointer: number) => void} _free
- * @property {(type: number, data: number, bytes: number, dims: number, rank: number, location: number) => number} _OrtCreateTensor
- * @property {(tensor: number, type: number, data: number, dims: number, rank: number) => number} _OrtGetTensorData
- * @property {(tensor: number) => number} _OrtReleaseTensor
- * @property {(session: number, inputNames: number, inputs: number, inputCount: number, outputNames: number,
- *   outputCount: number, outputs: number, options: number) => number | Promise<number>} _OrtRun
- * @property {(code: number, message: number) => number} _OrtGetLastError
- * @property {(pointer: number) => number} _OrtFree
- * @property {(pointer: number, value: number | bigint, type: string) => void} setValue
- * @property {(pointer: number, type: string) => number} getValue
- * @property {(pointer: number) => string} UTF8ToString
- * @property {(text: string, pointer: number, bytes: number) => void} stringToUTF8
- * @property {(text: string) => number} lengthBytesUTF8
- * @property {Uint8Array} HEAPU8
- * @property {(path: string, data: {byteLength: number,
- *   subarray: (start: number, end: number) => ArrayLike<number>}) => void} mountExternalData
- *
+ * @typedef {import('./ort_c.js').OrtModule} OrtModule
  * @typedef {import('./decoder_host.js').Candidates} Candidates
  */
 
-const FLOAT32 = 1;
-const INT64 = 7;
-const ON_CPU = 1;
-const FIRST_CAPACITY = 256;
+const FIRST_TOKENS = 200;
 const OUTPUTS = ['top_values', 'top_ids', 'log_normalizer'];
 const INPUTS = ['input_ids', 'attention_mask', 'logits_to_keep', 'top_k'];
 
@@ -52,23 +33,25 @@ export class WasmDecoder {
     this.module = module;
     this.session = session;
     this.handle = /** @type {any} */ (session).handler.sessionId;
-    this.heads = kvShape[0];
-    this.rowBytes = 4 * kvShape[1];
-    this.size = kvShape[1];
     this.length = 0;
-    this.capacity = 0;
     const past = session.inputNames.filter((name) => name.startsWith('past_key_values.'));
     const present = past.map((name) => name.replace('past_key_values', 'present'));
+    this.cache = new KvCache(module, past.length, kvShape);
     this.names = new Map(
-      [...INPUTS, ...past, ...OUTPUTS, ...present].map((n) => [n, this.text(n)]),
+      [...INPUTS, ...past, ...OUTPUTS, ...present].map((n) => [n, cString(module, n)]),
     );
-    this.inputNames = this.pointers([...INPUTS, ...past].map((name) => this.nameOf(name)));
-    this.outputNames = this.pointers([...OUTPUTS, ...present].map((name) => this.nameOf(name)));
-    /** @type {{data: number, tensor: number}[]} keys and values, a layer after the other */
-    this.cache = past.map(() => ({ data: 0, tensor: 0 }));
+    const named = (/** @type {string[]} */ names) =>
+      pointers(
+        module,
+        names.map((name) => this.names.get(name) ?? 0),
+      );
+    this.inputNames = named([...INPUTS, ...past]);
+    this.outputNames = named([...OUTPUTS, ...present]);
     this.values = module._malloc(4 * (INPUTS.length + past.length));
     this.results = module._malloc(4 * (OUTPUTS.length + past.length));
-    this.reserve(FIRST_CAPACITY);
+    /** As many ones as the cache has room for: the mask. */
+    this.ones = 0;
+    this.reserve(FIRST_TOKENS);
   }
 
   /**
@@ -80,6 +63,7 @@ export class WasmDecoder {
    * @returns {Promise<Candidates>}
    */
   async feed(ids, topK, keep) {
+    this.reserve(this.length + ids.length);
     if (this.steps === null) return await this.step(ids, topK, keep);
     /** @type {Candidates} */
     const all = { ids: [], logits: [], normalizers: [] };
@@ -102,18 +86,17 @@ export class WasmDecoder {
   async step(ids, topK, keep) {
     const { module } = this;
     const total = this.length + ids.length;
-    this.reserve(total);
     const positions = Array.from({ length: keep }, (_, i) => ids.length - keep + i);
     const made = [
       this.int64(ids, [1, ids.length]),
-      this.int64(new Array(total).fill(1), [1, total]),
+      { data: 0, tensor: createTensor(module, INT64, this.ones, 8 * total, [1, total]) },
       this.int64(positions, [keep]),
       this.int64([topK], [1]),
     ];
     const write = (/** @type {number} */ at, /** @type {number[]} */ handles) => {
       handles.forEach((handle, i) => void module.setValue(at + 4 * i, handle, '*'));
     };
-    const kept = this.cache.map(({ tensor }) => tensor);
+    const kept = this.cache.tensors;
     write(this.values, [...made.map(({ tensor }) => tensor), ...kept]);
     write(this.results, [...OUTPUTS.map(() => 0), ...kept]);
     try {
@@ -127,7 +110,7 @@ export class WasmDecoder {
         this.results,
         0,
       );
-      if (status !== 0) throw new Error(this.lastError());
+      if (status !== 0) throw new Error(lastError(module));
     } finally {
       for (const { tensor, data } of made) {
         module._OrtReleaseTensor(tensor);
@@ -137,7 +120,7 @@ export class WasmDecoder {
     this.length = total;
     const [logits, found, normalizers] = OUTPUTS.map((_, i) => {
       const tensor = module.getValue(this.results + 4 * i, '*');
-      const values = this.read(tensor);
+      const values = readTensor(module, tensor);
       module._OrtReleaseTensor(tensor);
       return values;
     });
@@ -151,105 +134,28 @@ export class WasmDecoder {
 
   async release() {
     const { module } = this;
-    for (const { data, tensor } of this.cache) {
-      module._OrtReleaseTensor(tensor);
-      module._free(data);
-    }
-    for (const pointer of [...this.names.values(), this.inputNames, this.outputNames]) {
-      module._free(pointer);
-    }
-    module._free(this.values);
-    module._free(this.results);
+    this.cache.free();
+    const own = [this.inputNames, this.outputNames, this.values, this.results, this.ones];
+    for (const pointer of [...this.names.values(), ...own]) module._free(pointer);
     await this.session.release();
   }
 
-  /** Make room for `tokens`: twice as much as before, until it is enough. @param {number} tokens */
+  /** @param {number} tokens that the cache is to have room for */
   reserve(tokens) {
-    if (tokens <= this.capacity) return;
-    const before = this.capacity;
-    let capacity = Math.max(before, FIRST_CAPACITY);
-    while (capacity < tokens) capacity *= 2;
-    const { module, heads, rowBytes } = this;
-    for (const [i, { data: old, tensor }] of this.cache.entries()) {
-      const bytes = heads * capacity * rowBytes;
-      const data = module._malloc(bytes);
-      if (data === 0) throw new Error(`no memory for a KV cache of ${capacity} tokens`);
-      const heap = module.HEAPU8;
-      for (let head = 0; head < heads && before > 0; head++) {
-        const from = old + head * before * rowBytes;
-        heap.copyWithin(data + head * capacity * rowBytes, from, from + this.length * rowBytes);
-      }
-      if (before > 0) {
-        module._OrtReleaseTensor(tensor);
-        module._free(old);
-      }
-      const dims = [1, heads, capacity, this.size];
-      this.cache[i] = { data, tensor: this.tensor(FLOAT32, data, bytes, dims) };
-    }
-    this.capacity = capacity;
+    const { module, cache } = this;
+    const before = cache.capacity;
+    cache.reserve(tokens, this.length);
+    if (cache.capacity === before) return;
+    module._free(this.ones);
+    this.ones = module._malloc(8 * cache.capacity);
+    new BigInt64Array(module.HEAPU8.buffer, this.ones, cache.capacity).fill(1n);
   }
 
   /** @param {number[]} values @param {number[]} dims */
   int64(values, dims) {
-    const data = this.module._malloc(8 * values.length);
-    values.forEach((value, i) => void this.module.setValue(data + 8 * i, BigInt(value), 'i64'));
-    return { data, tensor: this.tensor(INT64, data, 8 * values.length, dims) };
-  }
-
-  /** @param {number} type @param {number} data @param {number} bytes @param {number[]} dims */
-  tensor(type, data, bytes, dims) {
-    const shape = this.pointers(dims);
-    const tensor = this.module._OrtCreateTensor(type, data, bytes, shape, dims.length, ON_CPU);
-    this.module._free(shape);
-    if (tensor === 0) throw new Error(this.lastError());
-    return tensor;
-  }
-
-  /** @param {number} tensor float32 or int64 @returns {number[]} */
-  read(tensor) {
     const { module } = this;
-    const out = module._malloc(16);
-    if (module._OrtGetTensorData(tensor, out, out + 4, out + 8, out + 12) !== 0) {
-      throw new Error(this.lastError());
-    }
-    const [type, data, dims, rank] = [0, 4, 8, 12].map((at) => module.getValue(out + at, '*'));
-    let count = 1;
-    for (let i = 0; i < Number(rank); i++) count *= module.getValue(Number(dims) + 4 * i, '*');
-    module._OrtFree(Number(dims));
-    module._free(out);
-    const [size, of] = type === INT64 ? [8, 'i64'] : [4, 'float'];
-    return Array.from({ length: count }, (_, i) =>
-      Number(module.getValue(Number(data) + Number(size) * i, String(of))),
-    );
-  }
-
-  lastError() {
-    const out = this.module._malloc(8);
-    this.module._OrtGetLastError(out, out + 4);
-    const message = this.module.getValue(out + 4, '*');
-    const text =
-      message === 0 ? 'ONNX Runtime failed without a word' : this.module.UTF8ToString(message);
-    this.module._free(out);
-    return text;
-  }
-
-  /** @param {number[]} values @returns {number} where they are, 32 bits each */
-  pointers(values) {
-    const at = this.module._malloc(4 * values.length);
-    values.forEach((value, i) => void this.module.setValue(at + 4 * i, value, '*'));
-    return at;
-  }
-
-  /** @param {string} text */
-  text(text) {
-    const bytes = this.module.lengthBytesUTF8(text) + 1;
-    const at = this.module._malloc(bytes);
-    this.module.stringToUTF8(text, at, bytes);
-    return at;
-  }
-
-  /** @param {string} name */
-  nameOf(name) {
-    return this.names.get(name) ?? 0;
+    const data = module._malloc(8 * values.length);
+    values.forEach((value, i) => void module.setValue(data + 8 * i, BigInt(value), 'i64'));
+    return { data, tensor: createTensor(module, INT64, data, 8 * values.length, dims) };
   }
 }

@@ -2,7 +2,7 @@
 
 import { widen } from './planes.js';
 
-/** @typedef {import('./planes.js').BlockTensor} BlockTensor */
+/** @typedef {import('./planes.js').Planes} Planes */
 
 const BINARY = new URL('../vendor/dequantize/dequantize.wasm', import.meta.url);
 /** Blocks at once: what is read for them stays in a core's cache. */
@@ -20,14 +20,14 @@ const SLACK = 64;
  */
 
 export class Dequantizer {
-  /** @param {import('./decoder_wasm.js').OrtModule} module @param {Kernels} kernels */
+  /** @param {import('./ort_c.js').OrtModule} module @param {Kernels} kernels */
   constructor(module, kernels) {
     this.module = module;
     this.kernels = kernels;
   }
 
   /**
-   * @param {import('./decoder_wasm.js').OrtModule} module
+   * @param {import('./ort_c.js').OrtModule} module
    * @param {WebAssembly.Memory} memory the module's
    */
   static async open(module, memory) {
@@ -58,29 +58,29 @@ export class Dequantizer {
   /**
    * scale * (q - zero) + minimum, the product rounded and then the sum.
    *
-   * @param {BlockTensor} tensor
+   * @param {Planes} planes
    * @param {number} row the first of those to write
    * @param {Uint8Array} to whole rows in fp32; in the module's memory
    */
-  write(tensor, row, to) {
-    const { bits, block, shape } = tensor.blocks;
+  write(planes, row, to) {
+    const { bits, block, shape } = planes.blocks;
     const first = (row * shape[1]) / block;
     const end = first + to.length / 4 / block;
     if (block % (bits === 4 ? 32 : 16) !== 0) {
-      writeOneByOne(tensor, first, new Float32Array(to.buffer, to.byteOffset, to.length / 4));
+      writeOneByOne(planes, first, new Float32Array(to.buffer, to.byteOffset, to.length / 4));
       return;
     }
     const width = (block * bits) / 8;
     this.borrow(CHUNK * (width + 12) + 5 * SLACK, (space) => {
       for (let at = first; at < end; at += CHUNK) {
         const out = to.byteOffset + 4 * (at - first) * block;
-        this.writeChunk(tensor, at, Math.min(CHUNK, end - at), width, space, out);
+        this.writeChunk(planes, at, Math.min(CHUNK, end - at), width, space, out);
       }
     });
   }
 
   /**
-   * @param {BlockTensor} tensor
+   * @param {Planes} planes
    * @param {number} first block
    * @param {number} count of blocks
    * @param {number} width of a block in bytes
@@ -113,7 +113,7 @@ export class Dequantizer {
   }
 }
 
-/** @param {BlockTensor} tensor @param {number} first block @param {Float32Array} out whole blocks, filled */
+/** @param {Planes} planes @param {number} first block @param {Float32Array} out whole blocks, filled */
 function writeOneByOne({ blocks, q, scales, minimums }, first, out) {
   const { bits, block, zero } = blocks;
   const count = out.length / block;

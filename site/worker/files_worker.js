@@ -9,7 +9,7 @@ import { VERSION } from '../js/protocol.js';
 import { Decompression, zstd } from './decompress.js';
 import { download } from './download.js';
 import { startHash } from './hash.js';
-import { HeldBytes } from './memory.js';
+import { discard, HeldBytes } from './memory.js';
 import { fetchedFiles } from './resource_progress.js';
 import { memoryStore, openStore, readOnly } from './store.js';
 
@@ -18,6 +18,7 @@ import { memoryStore, openStore, readOnly } from './store.js';
  * @typedef {import('../js/protocol.js').PreparePayload} PreparePayload
  * @typedef {import('../js/protocol.js').Prepared} Prepared
  * @typedef {import('../js/protocol.js').ModelFile} ModelFile
+ * @typedef {import('../js/protocol.js').Part} Part
  */
 
 /** Downloads at once: enough to fill a connection, few enough that the first shards come first. */
@@ -37,7 +38,7 @@ const PATIENCE = { attempts: 6, firstDelay: 0.5, stall: 30 };
  * @param {(role: string, content: Uint8Array<ArrayBuffer>) => void} onEarly
  * @returns {Promise<Prepared>}
  */
-async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
+async function prepare({ files, baseUrl, keep, sparing, patience }, report, onEarly) {
   const rows = [
     ...new Map(
       Object.values(files)
@@ -51,22 +52,25 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
   const arrived = [];
   let notKept = false;
   const held = new HeldBytes();
-  // A role's shards fill one buffer, each as soon as it is here, in whatever order they come.
-  /** @type {Map<string, {shards: File[], content: Uint8Array<ArrayBuffer>, left: number}>} */
+  // A role's shards fill one buffer, each as soon as it is here, in whatever order they come; or each has its own, for no
+  // longer than it must.
+  /** @type {Map<string, {shards: File[], content: Uint8Array<ArrayBuffer>, parts: Part[] | null, left: number}>} */
   const roles = new Map();
   for (const shards of Object.values(files).flatMap((byRole) => Object.values(byRole))) {
     const key = shards.map(({ path }) => path).join();
     if (roles.has(key)) continue;
-    const size = shards.reduce((sum, { decoded_bytes: bytes }) => sum + bytes, 0);
-    roles.set(key, { shards, content: new Uint8Array(size), left: shards.length });
+    const apart = sparing && shards[0]?.role === 'weights';
+    const size = apart ? 0 : shards.reduce((sum, { decoded_bytes: bytes }) => sum + bytes, 0);
+    const parts = apart ? [] : null;
+    roles.set(key, { shards, content: new Uint8Array(size), parts, left: shards.length });
     held.add(size);
   }
   const queue = [...roles.values()].flatMap((role) => {
     let at = 0;
-    return role.shards.map((file) => {
+    return role.shards.map((file, index) => {
       const start = at;
       at += file.decoded_bytes;
-      return { file, role, place: role.content.subarray(start, at) };
+      return { file, role, index, start };
     });
   });
   // What is small first: a session wants its graph, and it is gone in a moment.
@@ -76,7 +80,12 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
   const firstGraph = Object.values(files)[0]?.[GRAPH]?.[0];
   const work = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const { file, role: whole, place } = next;
+      const { file, role: whole, index, start } = next;
+      const size = file.decoded_bytes;
+      const place = whole.parts
+        ? new Uint8Array(size)
+        : whole.content.subarray(start, start + size);
+      if (whole.parts) held.add(size);
       const url = new URL(file.path, baseUrl).href;
       const onBytes = throttled(file.bytes, (loaded) =>
         report({ phase: phase(file), file: file.path, loaded, total: file.bytes }),
@@ -92,6 +101,16 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
       seconds.decode += sink.seconds;
       const { role, path, bytes: wireBytes, decoded_bytes: decodedBytes } = file;
       arrived.push({ role, path, url, wireBytes, decodedBytes, ...told });
+      if (whole.parts) {
+        const { sha256 } = file;
+        const handle = await store.settled(sha256, size);
+        const where = handle ? { handle, content: null } : { handle, content: place };
+        whole.parts[index] = { sha256, bytes: size, ...where };
+        if (handle) {
+          discard(place.buffer);
+          held.add(-size);
+        }
+      }
       whole.left--;
       if (whole.left > 0) continue;
       if (role === TOKENIZER) onEarly(role, whole.content);
@@ -101,7 +120,10 @@ async function prepare({ files, baseUrl, keep, patience }, report, onEarly) {
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
   const byRole = (/** @type {Record<string, File[]>} */ { [TOKENIZER]: _, ...of }) =>
-    mapValues(of, (shards) => roles.get(shards.map(({ path }) => path).join())?.content);
+    mapValues(of, (shards) => {
+      const { parts, content } = roles.get(shards.map(({ path }) => path).join()) ?? {};
+      return parts ?? content;
+    });
   return {
     contents: /** @type {Prepared['contents']} */ (mapValues(files, byRole)),
     files: arrived,

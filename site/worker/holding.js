@@ -70,7 +70,7 @@ export class Holding {
     const layout = /** @type {import('./expand.js').Layout} */ (how.layout);
     const opened =
       kvShape === null
-        ? await host.openSession(device, graph, weights, config)
+        ? await host.openSession(device, graph, /** @type {Uint8Array} */ (weights), config)
         : await host.openDecoder(device, graph, weights, layout, config, kvShape, last);
     if (last) this.letGo(weights);
     const name = this.nextModel++;
@@ -82,10 +82,10 @@ export class Holding {
     };
   }
 
-  /** No device comes after this one, and these may be 100 MB. @param {Uint8Array<ArrayBuffer>} weights */
+  /** No device comes after this one, and these may be 100 MB. @param {Uint8Array<ArrayBuffer> | import('../js/protocol.js').Part[]} weights */
   letGo(weights) {
     this.held = null;
-    if (weights.buffer.byteLength > 0) discard(weights.buffer);
+    if (!Array.isArray(weights) && weights.buffer.byteLength > 0) discard(weights.buffer);
   }
 
   /** @param {number} model @param {Record<string, Dense>} feeds int64 @returns {Promise<Record<string, Dense>>} */

@@ -26,7 +26,7 @@ const ROOM = 48e6;
  * Let a session take each weight when it wants it, which is once, and hold none afterwards. The runtime unmounts all
  * when the session is made.
  *
- * @param {import('./decoder_wasm.js').OrtModule} module
+ * @param {import('./ort_c.js').OrtModule} module
  * @param {import('./expand.js').PendingFile[]} files
  * @param {() => void} onTaken called when all of them are
  * @returns {() => unknown} what writing one failed with, if it did: the runtime itself says only that one failed

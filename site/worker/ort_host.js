@@ -7,7 +7,8 @@ import { blockFiles, plan } from './expand.js';
 import { discard } from './memory.js';
 import { mount } from './mount.js';
 import { ortMemory, ortModule } from './ort_module.mjs';
-import { apart, readPlanes } from './planes.js';
+import { Parts } from './parts.js';
+import { inMemory, readPlanes } from './planes.js';
 
 /**
  * @typedef {import('onnxruntime-web').InferenceSession} InferenceSession
@@ -108,7 +109,8 @@ export class OrtHost {
   /**
    * @param {string} device
    * @param {Uint8Array} graph
-   * @param {Uint8Array<ArrayBuffer>} planes written a tensor at a time, when the session takes it
+   * @param {Uint8Array<ArrayBuffer> | import('../js/protocol.js').Part[]} planes written a tensor at a time, when the
+   *   session takes it; parts, for the layout of integers alone, are read then
    * @param {import('./expand.js').Layout} layout
    * @param {Record<string, string>} config session configuration entries
    * @param {[number, number, number]} kvShape layers, key and value heads, the size of a head
@@ -118,36 +120,35 @@ export class OrtHost {
   async openDecoder(device, graph, planes, layout, config, kvShape, last) {
     const [, heads, size] = kvShape;
     if (device === 'webgpu') {
-      const session = await this.create(device, graph, blockFiles(planes), {
-        extra: config,
-        preferredOutputLocation: keptOnGpu(kvShape),
-      });
+      const session = await this.create(
+        device,
+        graph,
+        blockFiles(/** @type {Uint8Array} */ (planes)),
+        {
+          extra: config,
+          preferredOutputLocation: keptOnGpu(kvShape),
+        },
+      );
       return new DecoderHost(this.ort, session, [heads, size]);
     }
     await this.startWasm();
     const module = ortModule();
     const dequantizer = await Dequantizer.open(module, ortMemory());
-    const file = readPlanes(planes);
-    /** @type {() => unknown} */
-    let failure;
-    if (last && layout === 'int8') {
-      // This is for devices with little memory: a matrix less there for each that is here.
-      const tensors = [...file].map(apart);
-      discard(planes.buffer);
-      const done = (/** @type {import('./planes.js').BlockTensor} */ { q }) =>
-        discard(/** @type {ArrayBuffer} */ (q.buffer));
-      failure = mount(module, plan(tensors, layout, dequantizer, done), () => {});
-    } else {
-      failure = mount(module, plan(file, layout, dequantizer), () => {
-        if (last) discard(planes.buffer);
+    const parts = Array.isArray(planes) ? await Parts.open(planes) : null;
+    try {
+      const file = readPlanes(parts ?? inMemory(/** @type {Uint8Array} */ (planes)));
+      const failure = mount(module, plan(file, layout, dequantizer), () => {
+        if (last && !Array.isArray(planes)) discard(planes.buffer);
       });
+      const options = { ...FUSED, extra: config };
+      const session = await this.create('wasm', graph, [], options).catch((error) => {
+        throw failure() ?? error;
+      });
+      const steps = layout === 'int8' ? INT8_STEPS : null;
+      return new WasmDecoder(module, session, [heads, size], steps);
+    } finally {
+      parts?.close();
     }
-    const options = { ...FUSED, extra: config };
-    const session = await this.create('wasm', graph, [], options).catch((error) => {
-      throw failure() ?? error;
-    });
-    const steps = layout === 'int8' ? INT8_STEPS : null;
-    return new WasmDecoder(module, session, [heads, size], steps);
   }
 
   /**

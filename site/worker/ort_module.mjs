@@ -5,7 +5,7 @@
 
 import { memoryOf } from './memory.js';
 
-/** @type {import('./decoder_wasm.js').OrtModule | null} */
+/** @type {import('./ort_c.js').OrtModule | null} */
 let created = null;
 /** @type {WebAssembly.Memory | null} */
 let memory = null;
@@ -21,7 +21,7 @@ export default async function create(options) {
   return created;
 }
 
-/** @returns {import('./decoder_wasm.js').OrtModule} the newest, once the runtime has started */
+/** @returns {import('./ort_c.js').OrtModule} the newest, once the runtime has started */
 export function ortModule() {
   if (created === null) throw new Error('ONNX Runtime has not started');
   return created;

@@ -33,6 +33,18 @@ export async function readSettled(folder, name, content) {
 }
 
 /**
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ * @param {number} bytes
+ * @returns {Promise<FileSystemFileHandle | null>} of what begins with so many bytes, not verified; null when they are not
+ *   there
+ */
+export async function settledFile(folder, name, bytes) {
+  const handle = await existing(folder, name);
+  return (await handle?.getFile())?.size === bytes + DIGEST ? handle : null;
+}
+
+/**
  * Put what a verified file decodes to in its place; on a full disk, or where files cannot be renamed, it stays as it
  * travelled. A browser that is killed meanwhile finds the one or the other.
  *

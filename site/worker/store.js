@@ -4,7 +4,7 @@
 
 import { FOLDER, isInUse, onceReleased } from '../js/stored.js';
 import { existing, isFull, isNotFound, openSync, writeAll } from './opfs.js';
-import { canSettle, readSettled, settle, settlingName } from './settled.js';
+import { canSettle, readSettled, settle, settledFile, settlingName } from './settled.js';
 
 /** The file that asks for room; like every name with a dot, none of a model's. */
 const ROOM = 'room.tmp';
@@ -32,6 +32,8 @@ const ROOM = 'room.tmp';
  *   no part was
  * @property {(sha256: string, bytes: number, content: Uint8Array<ArrayBuffer>) => Promise<void>} settle keep what
  *   it decodes to, in place of the file as it travels
+ * @property {(sha256: string, bytes: number) => Promise<FileSystemFileHandle | null>} settled the file that begins with
+ *   those bytes that it decodes to
  * @property {(sha256: string) => Promise<void>} remove
  */
 
@@ -60,13 +62,14 @@ export function memoryStore() {
     open: async () => null,
     keep: async () => {},
     settle: async () => {},
+    settled: async () => null,
     remove: async () => {},
   };
 }
 
 /** @param {Store} store @returns {Store} takes what is there, and keeps nothing more */
-export function readOnly({ readSettled, read, held, remove }) {
-  return { ...memoryStore(), readSettled, read, held, remove };
+export function readOnly({ readSettled, read, held, settled, remove }) {
+  return { ...memoryStore(), readSettled, read, held, settled, remove };
 }
 
 /** @param {Cache} cache @returns {Store} whole files only */
@@ -120,6 +123,7 @@ function opfsStore(folder) {
     async settle(sha256, bytes, content) {
       if (canSettle(bytes, content)) await settle(folder, sha256, content);
     },
+    settled: async (sha256, bytes) => await settledFile(folder, sha256, bytes),
     async remove(sha256) {
       for (const name of [sha256, etagName(sha256), settlingName(sha256)]) await remove(name);
     },

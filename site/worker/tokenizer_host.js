@@ -25,6 +25,9 @@ export async function loadTokenizers() {
 function openTokenizer(Tokenizer, json) {
   const definition = JSON.parse(new TextDecoder().decode(json));
   const tokenizer = new Tokenizer(definition, {});
+  // It has tables of its own now, and would keep what they were made from: five megabytes of SmolLM2's.
+  definition.model.vocab = {};
+  definition.model.merges?.splice(0);
   const spacesChinese =
     definition.normalizer?.type === 'BertNormalizer' && definition.normalizer.handle_chinese_chars;
   return {
