@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -63,16 +64,17 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
         )
     if config.get("rope_scaling"):  # onnxruntime-genai's builder takes the wrong original context
         raise SourceError(f"{source.locator} scales its rotary embedding; that is not supported")
-    shape = shape_from_config(config)
     pipeline = decoder_entry.text_generation(recipe, directory, config)
+    context = pipeline.context
+    shape = replace(shape_from_config(config), context=context)
     graph = stages.run(
         "decoder",
         "build the decoder's graph",
-        lambda output: storage.save(decoder.build_decoder(directory), output),
+        lambda output: storage.save(decoder.build_decoder(directory, context=context), output),
         code=(decoder, storage),
-        depends_on={"source": source.sha256},
+        depends_on={"source": source.sha256, "context": context},
     )
-    cut = decoder_stages.cut_graphs(directory, source, shape.layers, stages)
+    cut = decoder_stages.cut_graphs(directory, source, shape, stages)
     referenced = cache(lambda: decoder_stages.measure_reference(recipe, source, directory, stages))
     tokenizer = stages.run(
         "tokenizer",

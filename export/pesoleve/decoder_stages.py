@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from tokenizers import Tokenizer
 
-from pesoleve_worker.catalog import Surrogate
+from pesoleve_worker.catalog import Shape, Surrogate
 
 from . import blocks, native_host, pack, planes, surrogates, weights
 from .errors import RecipeError
@@ -180,21 +180,21 @@ async def _greedy(session: native_host.NativeDecoder, ids: list[int], count: int
     return golden
 
 
-def cut_graphs(directory: Path, source: ModelSource, layers: int, stages: Stages) -> Stage:
+def cut_graphs(directory: Path, source: ModelSource, shape: Shape, stages: Stages) -> Stage:
     """The model's graph with its first layers alone, in a folder for each count."""
 
     def work(output: Path) -> None:
-        for count in surrogate.layer_counts(layers):
+        for count in surrogate.layer_counts(shape.layers):
             folder = output / str(count)
             folder.mkdir()
-            storage.save(decoder.build_decoder(directory, count), folder)
+            storage.save(decoder.build_decoder(directory, count, shape.context), folder)
 
     return stages.run(
         "cut",
         "cut the graph to its first layers",
         work,
         code=(decoder, storage, surrogate),
-        depends_on={"source": source.sha256},
+        depends_on={"source": source.sha256, "context": shape.context},
     )
 
 

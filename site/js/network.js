@@ -36,15 +36,25 @@ export function networkRate() {
 
 /**
  * @param {import('./protocol.js').FetchedFile[]} fetched
- * @returns {Rate | null} by the largest that came over the network, if it was large
+ * @returns {Rate | null} of all that came over the network together, if it was much
  */
 export function rateOf(fetched) {
-  const largest = fetched.reduce(
-    (most, file) => (file.bytes > most.bytes ? file : most),
-    /** @type {{bytes: number, seconds: number}} */ ({ bytes: 0, seconds: 0 }),
-  );
-  if (largest.bytes < TELLING_LOAD || largest.seconds === 0) return null;
-  return around(largest.bytes / largest.seconds, 1.5);
+  const came = fetched.filter(({ bytes }) => bytes > 0);
+  const bytes = came.reduce((sum, file) => sum + file.bytes, 0);
+  if (bytes < TELLING_LOAD) return null;
+  return around(bytes / secondsUnderWay(came), 1.5);
+}
+
+/** Seconds in which anything was. @param {{start: number, seconds: number}[]} requests */
+function secondsUnderWay(requests) {
+  let sum = 0;
+  let until = 0;
+  for (const { start, seconds } of requests.toSorted((one, other) => one.start - other.start)) {
+    const end = start + seconds;
+    if (end > until) sum += end - Math.max(start, until);
+    until = Math.max(until, end);
+  }
+  return sum;
 }
 
 /** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */

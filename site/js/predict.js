@@ -22,6 +22,11 @@ export const WAITING = 1.25;
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
 const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 2e-8, blocks: 1e-8 };
 
+/** Seconds for a byte of a download beside its way here: hashed, decoded, and written to the disk. And until the first is
+ * asked for: workers begin, and the catalog is read. */
+const ARRIVING = 3e-8;
+const ASKING_SECONDS = 0.6;
+
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
@@ -67,10 +72,11 @@ export function predict(basis, device, sizes) {
   };
   // Who has the model here has the runtimes in the browser's cache.
   const warm = plan.stored >= plan.model;
-  const download = network === null ? null : interval(toFetch, network);
   const writes = model.task === 'text_generation';
   const machine =
     rates === null ? 1 : (rates.compute / rates.threads / REFERENCE_COMPUTE) ** LOAD_BY_COMPUTE;
+  const handling = (ASKING_SECONDS + ARRIVING * toFetch) / machine;
+  const download = network === null ? null : arrives(toFetch, network, handling);
   const opening = OPENING[layout] * sizes.read_bytes;
   const arrival = warm ? 0 : (download?.value ?? 0);
   const alone = choice.threads === 1 ? LOAD_ALONE : 1;
@@ -106,16 +112,18 @@ export function predict(basis, device, sizes) {
  */
 function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const guessing = 'ngrams' in filesByRole(model, device, dtype) ? GUESSING : 1;
+  const writes = model.task === 'text_generation';
+  const speed = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
+  const running = RUN_SECONDS[writes ? 'writing' : 'reading'] / speed;
   if (surrogate !== null) {
     const { first, token } = surrogate;
     return {
-      first_token: about(first, WITHIN_TIMED.first_token),
+      first_token: about(first + running, WITHIN_TIMED.first_token),
       tokens_per_second:
         token === null ? null : about(guessing / token, WITHIN_TIMED.tokens_per_second),
     };
   }
   const layout = model.devices[device]?.layout ?? 'file';
-  const writes = model.task === 'text_generation';
   const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
   // The head answers for the last token of a prompt alone.
   const head = writes ? model.shape.vocabulary * model.shape.hidden : 0;
@@ -133,10 +141,8 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   if (rates === null) return { first_token: null, tokens_per_second: null };
   const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
-  const speed = rates.compute / rates.threads / REFERENCE_COMPUTE;
-  const first = work / rates.compute + RUN_SECONDS[writes ? 'writing' : 'reading'] / speed;
   return {
-    first_token: about(first, WITHIN.first_token),
+    first_token: about(work / rates.compute + running, WITHIN.first_token),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
 }
@@ -158,9 +164,18 @@ function about(value, times) {
   return { value, low: value / times, high: value * times, kind: 'predicted' };
 }
 
-/** @param {number} bytes @param {import('./network.js').Rate} rate @returns {Figure} seconds */
-function interval(bytes, { value, low, high }) {
-  return { value: bytes / value, low: bytes / high, high: bytes / low, kind: 'predicted' };
+/**
+ * @param {number} bytes @param {import('./network.js').Rate} rate
+ * @param {number} handling seconds beside their way here
+ * @returns {Figure} seconds
+ */
+function arrives(bytes, { value, low, high }, handling) {
+  return {
+    value: bytes / value + handling,
+    low: bytes / high + handling / 2,
+    high: bytes / low + 2 * handling,
+    kind: 'predicted',
+  };
 }
 
 /** @param {number[]} values oldest first @returns {Figure} */

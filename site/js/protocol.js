@@ -110,7 +110,7 @@ export const VERSION = 1;
  * @typedef {(
  *   | {type: 'progress', id: number, progress: Progress}
  *   | {type: 'token', id: number} & Piece
- *   | {type: 'early', id: number, role: string, content: Uint8Array}
+ *   | {type: 'early', id: number, role: string, content: Uint8Array<ArrayBuffer>}
  *   | {type: 'result', id: number, value: unknown}
  *   | {type: 'error', id: number, error: ErrorReport}
  *   | {type: 'ready'}

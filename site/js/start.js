@@ -73,7 +73,7 @@ export async function start(id, options) {
       { port: toCompute },
       { onProgress, transfer: [toCompute] },
     );
-    /** @type {PromiseWithResolvers<Uint8Array>} */
+    /** @type {PromiseWithResolvers<Uint8Array<ArrayBuffer>>} */
     const tokenizer = Promise.withResolvers();
     /** @type {PromiseWithResolvers<Uint8Array>} */
     const graph = Promise.withResolvers();
@@ -93,7 +93,7 @@ export async function start(id, options) {
       // Of the entry, what is the page's own business stays here: reading it takes Python a while.
       const read = { ...entry, files: [], quality: [], lineage: [], devices: {} };
       const known = { model: JSON.stringify(read), dtype, tokenizer: content };
-      await client.request('define', known);
+      await client.request('define', known, { transfer: [content.buffer] });
     };
     /** @returns {Promise<Record<string, number>>} seconds by stage */
     const rehearse = async () => {

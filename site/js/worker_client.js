@@ -17,7 +17,7 @@ const CANCEL_GRACE_MS = 5000;
  * @property {(error: PesoLeveError) => void} reject
  * @property {(progress: Progress) => void} onProgress
  * @property {(piece: import('./protocol.js').Piece) => void} onToken
- * @property {(role: string, content: Uint8Array) => void} onEarly
+ * @property {(role: string, content: Uint8Array<ArrayBuffer>) => void} onEarly
  */
 
 export class WorkerClient {
@@ -47,7 +47,7 @@ export class WorkerClient {
    * @param {object | null} payload
    * @param {{onProgress?: (progress: Progress) => void, signal?: AbortSignal | undefined,
    *   onToken?: (piece: import('./protocol.js').Piece) => void,
-   *   onEarly?: (role: string, content: Uint8Array) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
+   *   onEarly?: (role: string, content: Uint8Array<ArrayBuffer>) => void, transfer?: Transferable[]}} [options] an aborted request is cancelled in the worker; one that does
    *   not stop in time takes the worker with it
    * @returns {Promise<T>}
    */

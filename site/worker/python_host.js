@@ -76,7 +76,7 @@ class Decoder {
 export class PythonHost {
   /**
    * @param {Caller} compute
-   * @param {(json: Uint8Array) => import('./tokenizer_host.js').HostTokenizer} openTokenizer
+   * @param {(json: Uint8Array<ArrayBuffer>) => import('./tokenizer_host.js').HostTokenizer} openTokenizer
    */
   constructor(compute, openTokenizer) {
     this.compute = compute;

@@ -1,5 +1,7 @@
 // Token ids exactly as Python's `tokenizers` has them.
 
+import { discard } from './memory.js';
+
 // @huggingface/tokenizers 0.2.0 puts spaces around Chinese characters of the basic plane only; the
 // others must stand alone as well. The ranges are BERT's, above U+FFFF.
 const ASTRAL_CHINESE =
@@ -10,7 +12,7 @@ const ASTRAL_CHINESE =
  * @property {(text: string, special: boolean) => number[]} encode
  * @property {(ids: number[]) => string} decode without special tokens
  *
- * @returns {Promise<(json: Uint8Array) => HostTokenizer>} opens a `tokenizer.json`
+ * @returns {Promise<(json: Uint8Array<ArrayBuffer>) => HostTokenizer>} opens a `tokenizer.json`, which it keeps
  */
 export async function loadTokenizers() {
   const { Tokenizer } = await import('../vendor/tokenizers/tokenizers.min.mjs');
@@ -19,11 +21,12 @@ export async function loadTokenizers() {
 
 /**
  * @param {typeof import('@huggingface/tokenizers').Tokenizer} Tokenizer
- * @param {Uint8Array} json
+ * @param {Uint8Array<ArrayBuffer>} json
  * @returns {HostTokenizer}
  */
 function openTokenizer(Tokenizer, json) {
   const definition = JSON.parse(new TextDecoder().decode(json));
+  discard(json.buffer);
   const tokenizer = new Tokenizer(definition, {});
   // It has tables of its own now, and would keep what they were made from: five megabytes of SmolLM2's.
   definition.model.vocab = {};

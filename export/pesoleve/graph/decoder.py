@@ -62,9 +62,11 @@ def _genai_builder() -> Iterator[None]:
         sys.path.remove(folder)
 
 
-def build_decoder(model_directory: Path, layers: int | None = None) -> onnx.ModelProto:
+def build_decoder(
+    model_directory: Path, layers: int | None = None, context: int | None = None
+) -> onnx.ModelProto:
     """Return the fp32 graph of the model in ``model_directory``, with our head, weights inside; with
-    ``layers``, of its first so many alone.
+    ``layers``, of its first so many alone; with ``context``, for that many tokens at most.
 
     Inputs: input_ids int64 (1, T), attention_mask int64 (1, past + T), logits_to_keep int64 (n,),
     top_k int64 (1,), past_key_values.N.key and .value float32 (1, kv_heads, past, head_dim).
@@ -84,7 +86,7 @@ def build_decoder(model_directory: Path, layers: int | None = None) -> onnx.Mode
             )  # fmt: skip
         model = onnx.load(Path(temporary) / GRAPH)
     config = AutoConfig.from_pretrained(model_directory).to_dict()
-    _rotary_from_formula(model, config)
+    _rotary_from_formula(model, config, context)
     _exact_embedding_scale(model, config["hidden_size"])
     _add_head(model, None if config["tie_word_embeddings"] else _untied_head(model_directory))
     return model
@@ -167,8 +169,11 @@ def _exact_embedding_scale(model: onnx.ModelProto, hidden: int) -> None:
             graph.initializer.append(numpy_helper.from_array(root, node.input[1]))
 
 
-def _rotary_from_formula(model: onnx.ModelProto, config: Mapping[str, Any]) -> None:
-    """Replace each table of cosines and sines by the nodes that compute it when the session starts.
+def _rotary_from_formula(
+    model: onnx.ModelProto, config: Mapping[str, Any], context: int | None
+) -> None:
+    """Replace each table of cosines and sines by the nodes that compute it when the session starts, for
+    the first ``context`` positions.
 
     A table of 8,192 positions is 2 MB that would travel. One that does not follow the plain formula of
     https://arxiv.org/abs/2104.09864 with one of the configuration's bases stays as it is.
@@ -184,7 +189,7 @@ def _rotary_from_formula(model: onnx.ModelProto, config: Mapping[str, Any]) -> N
         graph.initializer.remove(tensor)
         for label, value in (
             ("zero", np.array(0, np.float32)),
-            ("end", np.array(len(table), np.float32)),
+            ("end", np.array(min(len(table), context or len(table)), np.float32)),
             ("one", np.array(1, np.float32)),
             ("column", np.array([1], np.int64)),
             ("steps", steps),

@@ -157,7 +157,7 @@ def test_the_tables_from_the_formula_are_the_builders_own(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(decoder, "_rotary_from_formula", lambda _model, _config: None)
+        patched.setattr(decoder, "_rotary_from_formula", lambda _model, _config, _context: None)
         theirs = {
             tensor.name: numpy_helper.to_array(tensor)
             for tensor in decoder.build_decoder(tiny.directory).graph.initializer
@@ -168,6 +168,14 @@ def test_the_tables_from_the_formula_are_the_builders_own(
     for name, table in theirs.items():
         assert ours[name].shape == table.shape == (CONTEXT, table.shape[1])
         np.testing.assert_allclose(ours[name], table, rtol=0, atol=CONTEXT * 2.0**-22)
+
+
+def test_a_shorter_context_has_the_first_rows_of_the_tables(tiny: Tiny) -> None:
+    short = decoder.build_decoder(tiny.directory, context=CONTEXT // 2)
+    names = [node.output[0] for node in short.graph.node if node.op_type in ("Cos", "Sin")]
+    ours, whole = computed(short, names), computed(tiny.graph, names)
+    for name in names:
+        np.testing.assert_array_equal(ours[name], whole[name][: CONTEXT // 2])
 
 
 def computed(graph: onnx.ModelProto, names: list[str]) -> dict[str, Floats]:
