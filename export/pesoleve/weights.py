@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,14 @@ def _in_graph(weights: Weights, blocks: dict[str, BlockTensor]) -> Reduced:
     return reduced
 
 
+@lru_cache(maxsize=1)
+def _gguf(path: Path) -> GgufFile:
+    """Each dtype wants it, and its tokens are read one by one."""
+    return GgufFile(path)
+
+
 def _gguf_blocks(source: ModelSource) -> dict[str, BlockTensor]:
-    tensors = GgufFile(source.directory).tensors.items()
+    tensors = _gguf(source.directory).tensors.items()
     found = {name.removesuffix(".weight"): tensor.blocks() for name, tensor in tensors}
     return {name: blocks for name, blocks in found.items() if blocks is not None}
 

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve, lapack
 
 from ..blocks import BlockTensor, Float
 from .rtn import fit_blocks, in_blocks, plane_bits, round_levels
@@ -118,22 +119,25 @@ def inverse_factor(hessian: npt.NDArray[np.floating], damping: float) -> Float:
     damped = np.array(hessian, np.float64)
     power = float(np.diag(damped).mean())
     damped[np.diag_indices_from(damped)] += damping * power if power > 0 else 1.0
-    inverse = np.linalg.inv(damped)
-    return np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float32)
+    # Turned around, a lower factor is an upper one, V, with V Vᵀ = H; and U is its inverse.
+    upper = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    inverse, _ = lapack.dtrtri(np.asfortranarray(upper))
+    return np.asarray(inverse, np.float32)
 
 
 def towards_source(
-    hessian: npt.NDArray[np.floating], drift: npt.NDArray[np.floating]
+    weight: Float, hessian: npt.NDArray[np.floating], drift: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """Return D (K, K), with which W + W D gives from inputs x what W gives from the source's x', by
+    """Return ΔW (N, K), with which W + ΔW gives from inputs x what W gives from the source's x', by
     (regularized) least squares.
 
     Args:
+        weight: W, (N, K).
         hessian: E[x xᵀ], (K, K).
         drift: E[(x' - x) xᵀ], (K, K).
     """
     ridge = RIDGE * np.diag(hessian).mean() * np.eye(len(hessian))
-    change: npt.NDArray[np.float64] = np.linalg.solve(hessian + ridge, drift.T).T
+    change: npt.NDArray[np.float64] = cho_solve(cho_factor(hessian + ridge), (weight @ drift).T).T
     return change
 
 

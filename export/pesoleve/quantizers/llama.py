@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -174,17 +175,18 @@ class _Pass:
         hessian = _second_moment(now)
         drift = _second_moment(self.inputs.pop(0).reshape(now.shape) - now, now)
         known = Inputs.of(hessian, self.settings.damping, act_order=True)
-        change = towards_source(hessian, drift)
         full = [f"{parent}.{name}" for name in names]
+        weights = [self.source[name].dequantize() for name in full]
+        change = towards_source(np.concatenate(weights), hessian, drift)
+        changes = np.split(change, np.cumsum([len(weight) for weight in weights])[:-1])
         with ThreadPoolExecutor() as pool:  # numpy lets go of Python's lock in its longer loops
-            tensors = pool.map(lambda name: self._quantize(name, known, change), full)
+            tensors = pool.map(partial(self._quantize, known), full, weights, changes)
             for name, tensor in zip(names, tensors, strict=True):
                 self.done[f"{parent}.{name}"] = tensor
                 _put(getattr(module, name), tensor)
 
-    def _quantize(self, name: str, inputs: Inputs, change: Double) -> BlockTensor:
+    def _quantize(self, inputs: Inputs, name: str, weight: Float, change: Double) -> BlockTensor:
         settings = self.settings
-        weight = self.source[name].dequantize()
         unit = rms_steps(weight, settings.block_size)
         loss = predicted_loss(unit, inputs, self.fisher[name])
         relative = relative_step(loss, weight.size, settings.linear_loss / self.weights)
@@ -192,7 +194,7 @@ class _Pass:
             bits = settings.kept_mantissa_bits
             return self.source[name] if bits >= 10 else round_scales(self.source[name], bits)
         relative = min(relative, settings.widest_step)
-        weight = (weight + settings.correction * (weight @ change)).astype(np.float32)
+        weight = (weight + settings.correction * change).astype(np.float32)
         return quantize_gptq(
             weight,
             inputs,

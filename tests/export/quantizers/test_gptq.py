@@ -72,7 +72,7 @@ def test_weights_follow_the_source_s_outputs() -> None:
     source = rng.normal(size=(4000, 128))
     now = source @ (np.eye(128) + 0.05 * rng.normal(size=(128, 128)) / 8)
     hessian, drift = now.T @ now / 4000, (source - now).T @ now / 4000
-    change = weights() @ towards_source(hessian, drift)
+    change = towards_source(weights(), hessian, drift)
 
     def error(weight: npt.NDArray[np.floating]) -> float:
         return float(np.square(source @ weights().T - now @ weight.T).mean())
