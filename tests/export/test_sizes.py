@@ -140,7 +140,8 @@ def test_the_catalog_says_what_its_devices_take() -> None:
             for dtype, sizes in device.sizes.items():
                 files = [model.file(path) for path in device.files[dtype]]
                 decoded = sum(file.decoded_bytes for file in files)
-                assert sizes.loading_bytes >= sizes.memory_bytes + decoded
+                held = 0 if device.layout == "int8" else decoded  # there they stay on the disk
+                assert sizes.loading_bytes >= sizes.memory_bytes + held
                 writes = model.task == "text_generation"
                 assert sizes.multiply_adds == pytest.approx(
                     model.parameters.total - (0 if writes else model.parameters.embedding),

@@ -187,6 +187,8 @@ def _rotary_from_formula(
         if steps is None:
             continue
         graph.initializer.remove(tensor)
+        for declared in [value for value in graph.value_info if value.name == name]:
+            graph.value_info.remove(declared)  # of every position
         for label, value in (
             ("zero", np.array(0, np.float32)),
             ("end", np.array(min(len(table), context or len(table)), np.float32)),

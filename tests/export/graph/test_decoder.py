@@ -176,6 +176,10 @@ def test_a_shorter_context_has_the_first_rows_of_the_tables(tiny: Tiny) -> None:
     ours, whole = computed(short, names), computed(tiny.graph, names)
     for name in names:
         np.testing.assert_array_equal(ours[name], whole[name][: CONTEXT // 2])
+    given = logits(opened(short, layouts.weights_of(short)), IDS)
+    tiny.session.truncate(0)
+    np.testing.assert_array_equal(given, logits(tiny.session, IDS))
+    assert not any(value.name in names for value in short.graph.value_info)
 
 
 def computed(graph: onnx.ModelProto, names: list[str]) -> dict[str, Floats]:
