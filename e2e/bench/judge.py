@@ -1,9 +1,9 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
 Both models on WASM with 2 threads; their default dtypes with 1 too, and on a CPU slowed twice and four
-times; with their files on the disk, since a first visit from this machine tells nothing of a network;
-first visits on throttled connections; and WebAssembly memory limited for real, where a "yes" must not
-be false. Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
+times; in a second visit, since a first one from this machine tells nothing of a network; first visits
+on throttled connections; and WebAssembly memory limited for real, where a "yes" must not be false.
+Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
 """
 
 from __future__ import annotations
@@ -38,25 +38,33 @@ LATENCY_MS = 20
 PAGE = 65536
 LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 
-ONE = """
-  if (argument.warm) await (await pesoleve.load(argument.id, argument)).dispose();
-  const verdict = await pesoleve.weigh(argument.id, argument);
-  const frozen = structuredClone(verdict);
-  const closer = argument.closer
-    ? await pesoleve.weigh(argument.id, { ...argument, surrogate: true })
-    : verdict;
+ANSWER = """
   const model = await pesoleve.load(argument.id, argument);
   if (argument.id === 'minilm-l6') await model.run(['flying in bad weather on a cold morning at sea']);
   else {
     const messages = [{ role: 'user', content: 'Explain gravity to a six-year-old.' }];
     for await (const _ of model.generate(messages, { max_new_tokens: 32 }));
   }
-  const { measuredFigures } = await import(new URL('../js/pairs.js', location.href));
-  const measured = measuredFigures(model.stats);
-  const { rates } = await import(new URL('../js/probe.js', location.href)).then(
-    async ({ probe }) => ({ rates: await probe() }));
+"""
+VISIT_BEFORE = f"""
+  {ANSWER}
+  await new Promise((resolve) => setTimeout(resolve, 3000)); // the browser keeps what it compiled
   await model.dispose();
-  return { verdict: frozen, closer: structuredClone(closer), measured, rates };
+"""
+ONE = f"""
+  await new Promise((resolve) => setTimeout(resolve, 1000)); // somebody looks at the page
+  const verdict = await pesoleve.weigh(argument.id, argument);
+  const frozen = structuredClone(verdict);
+  const closer = argument.closer
+    ? await pesoleve.weigh(argument.id, {{ ...argument, surrogate: true }})
+    : verdict;
+  {ANSWER}
+  const {{ measuredFigures }} = await import(new URL('../js/pairs.js', location.href));
+  const measured = measuredFigures(model.stats);
+  const {{ rates }} = await import(new URL('../js/probe.js', location.href)).then(
+    async ({{ probe }}) => ({{ rates: await probe() }}));
+  await model.dispose();
+  return {{ verdict: frozen, closer: structuredClone(closer), measured, rates }};
 """
 TRY = """
   const verdict = await pesoleve.weigh(argument.id, argument);
@@ -141,6 +149,14 @@ def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -
         open_browser(playwright, Path(profile), LAUNCH, {"service_workers": "block"}) as browser,
     ):
         context = browser.context
+        argument = {"id": case.id, "device": case.device, "dtype": case.dtype}
+        if case.megabits is None:
+            earlier = Visit(context.new_page())
+            earlier.open_blank(site)
+            earlier.page.set_default_timeout(0)
+            earlier.run_module(VISIT_BEFORE, argument)
+            earlier.page.close()
+            before = set(renderers())
         page = context.new_page()
         visit = Visit(page)
         if case.megabits is not None:
@@ -155,9 +171,7 @@ def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -
         visit.open_blank(site)
         page.set_default_timeout(0)
         with slowed(set(renderers()) - before, case.slower):
-            argument = {"id": case.id, "device": case.device, "dtype": case.dtype}
-            asked = {**argument, "warm": case.megabits is None, "closer": closer}
-            told: dict[str, Any] = visit.run_module(ONE, asked)
+            told: dict[str, Any] = visit.run_module(ONE, {**argument, "closer": closer})
     return told
 
 

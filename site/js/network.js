@@ -34,27 +34,9 @@ export function networkRate() {
     : { value: least, low: least / 2, high: 3 * least };
 }
 
-/**
- * @param {import('./protocol.js').FetchedFile[]} fetched
- * @returns {Rate | null} of all that came over the network together, if it was much
- */
-export function rateOf(fetched) {
-  const came = fetched.filter(({ bytes }) => bytes > 0);
-  const bytes = came.reduce((sum, file) => sum + file.bytes, 0);
-  if (bytes < TELLING_LOAD) return null;
-  return around(bytes / secondsUnderWay(came), 1.5);
-}
-
-/** Seconds in which anything was. @param {{start: number, seconds: number}[]} requests */
-function secondsUnderWay(requests) {
-  let sum = 0;
-  let until = 0;
-  for (const { start, seconds } of requests.toSorted((one, other) => one.start - other.start)) {
-    const end = start + seconds;
-    if (end > until) sum += end - Math.max(start, until);
-    until = Math.max(until, end);
-  }
-  return sum;
+/** @param {number} bytesPerSecond of one large file @returns {Rate} */
+export function rateOf(bytesPerSecond) {
+  return around(bytesPerSecond, 1.5);
 }
 
 /** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */

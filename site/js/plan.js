@@ -47,10 +47,10 @@ function fetchManifest() {
  * @param {import('./catalog_types.js').Model} model
  * @param {string} dtype
  * @param {import('./device.js').DeviceChoice} choice
- * @param {boolean} [runtimeHere] a cut of the model ran already
+ * @param {boolean} [timed] a cut of the model was, for which the runtime came, and what Python starts from
  * @returns {Promise<DownloadPlan>}
  */
-export async function planDownload(model, dtype, choice, runtimeHere = false) {
+export async function planDownload(model, dtype, choice, timed = false) {
   const { files } = await fetchManifest();
   const sum = (/** @type {string[]} */ names) =>
     names.reduce((bytes, name) => bytes + (files[name]?.bytes ?? 0), 0);
@@ -64,10 +64,10 @@ export async function planDownload(model, dtype, choice, runtimeHere = false) {
     sum(inFolder('tokenizers')) +
     sum(inFolder('zstd'));
   const runtime =
-    (runtimeHere ? 0 : started) +
+    (timed ? 0 : started) +
     sum(inFolder('hash')) +
     (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
-  const python = sum(inFolder('pyodide'));
+  const python = sum(inFolder('pyodide')) - (timed ? sum(['pyodide/python.snapshot']) : 0);
   const here = await storedFiles();
   const stored = [...wanted].reduce(
     (total, file) => total + Math.min(file.bytes, here.get(file.sha256) ?? 0),

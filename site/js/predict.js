@@ -20,7 +20,7 @@ const READING = { file: 1, float32: 1, int8: 2.9, blocks: 1 };
 export const WAITING = 1.25;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
-const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 2e-8, blocks: 1e-8 };
+const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
 
 /** Seconds for a byte of a download beside its way here: hashed, decoded, and written to the disk. And until the first is
  * asked for: workers begin, and the catalog is read. */
@@ -31,13 +31,18 @@ const ASKING_SECONDS = 0.6;
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
-/** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below. */
+/** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below: the browser still
+ * compiles, which a second CPU does meanwhile where the model has one thread. */
 const ENGINE_SECONDS = 1.7;
-const RUN_SECONDS = { writing: 0.1, reading: 0.02 };
+const RUN_SECONDS = { writing: 0.3, reading: 0.04 };
+const RUN_ALONE = 0.3;
+/** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
+const RUN_BESIDE_CUT = 0.7;
+const FIRST_ANSWER = 1.2;
 const REFERENCE_COMPUTE = 5.5e9;
 /** Loading is not all multiplication; and with one thread, what else is to be done waits. */
 const LOAD_BY_COMPUTE = 0.85;
-const LOAD_ALONE = 1.6;
+const LOAD_ALONE = 1.25;
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
  * four), and those before and after all layers. */
@@ -47,7 +52,7 @@ const KERNELS = { writing: 26, reading: 10, model: 15 };
 const WITHIN = { memory: 1.15, load: 2, first_token: 2.5, tokens_per_second: 2 };
 /** Of a GPU's probe, which was judged on none but SwiftShader. */
 const WITHIN_GPU = { first_token: 3, tokens_per_second: 2.5 };
-const WITHIN_TIMED = { first_token: 1.6, tokens_per_second: 1.4 };
+const WITHIN_TIMED = { first_token: 2, tokens_per_second: 1.6 };
 
 /**
  * @param {Basis} basis
@@ -114,13 +119,14 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const guessing = 'ngrams' in filesByRole(model, device, dtype) ? GUESSING : 1;
   const writes = model.task === 'text_generation';
   const speed = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
-  const running = RUN_SECONDS[writes ? 'writing' : 'reading'] / speed;
+  const alone = rates === null || rates.threads > 1 ? 1 : RUN_ALONE;
+  const running = (alone * RUN_SECONDS[writes ? 'writing' : 'reading']) / speed;
   if (surrogate !== null) {
     const { first, token } = surrogate;
     return {
-      first_token: about(first + running, WITHIN_TIMED.first_token),
+      first_token: about(first + RUN_BESIDE_CUT * running, WITHIN_TIMED.first_token),
       tokens_per_second:
-        token === null ? null : about(guessing / token, WITHIN_TIMED.tokens_per_second),
+        token === null ? null : about(guessing / (FIRST_ANSWER * token), WITHIN_TIMED.tokens_per_second),
     };
   }
   const layout = model.devices[device]?.layout ?? 'file';

@@ -19,7 +19,7 @@ import { WorkerClient } from './worker_client.js';
  *
  * @typedef {object} Timed  of the whole model, in seconds
  * @property {number} first @property {number | null} token
- * @property {import('./network.js').Rate | null} network as the runtime arrived; null where it was here
+ * @property {import('./network.js').Rate | null} network as Python's memory arrived; null where it was here
  */
 
 const WORKER = new URL('../worker/surrogate_worker.js', import.meta.url);
@@ -91,14 +91,18 @@ function time(model, device, dtype, { build, threads }, rates, catalogUrl) {
   const least = readingSeconds(model, device, dtype, rates);
   const client = new WorkerClient(WORKER);
   /** @type {Promise<{times: import('../worker/surrogate_worker.js').Times[],
-   *   fetched: import('./protocol.js').FetchedFile[]}>} */
+   *   rate: number | null}>} */
   const answer = client.request('time', question);
   return answer
-    .then(({ times: [few, more], fetched }) => {
+    .then(({ times: [few, more], rate }) => {
       if (few === undefined || more === undefined) throw new Error('two cuts were to be timed');
       const token =
         few.token === null || more.token === null ? null : whole(few.token, more.token, least);
-      return { first: whole(few.first, more.first, least), token, network: rateOf(fetched) };
+      return {
+        first: whole(few.first, more.first, least),
+        token,
+        network: rate === null ? null : rateOf(rate),
+      };
     })
     .finally(() => client.worker.terminate());
 }

@@ -18,7 +18,7 @@ import { judge } from './verdict.js';
  * @property {Partial<import('./limits.js').Limits>} [limits] pretend that this device has these: what
  *   would a smaller one be told?
  * @property {boolean} [surrogate] run the model cut to two layers, with weights that are made up, for a speed
- *   closer to its own: fetches ONNX Runtime, and still no weight
+ *   closer to its own: fetches ONNX Runtime and what Python starts from, and still no weight
  */
 
 /**
@@ -74,7 +74,7 @@ export async function weigh(
   const verdict = judge(basis);
   if (!surrogate || verdict.verdict === 'no') return verdict;
   const timed = await timeSurrogate(model, verdict.device, chosen, choice, rates, catalogUrl);
-  // The runtime is here now, and its arrival told of the connection.
+  // They are here now, and their arrival told of the connection.
   return judge({
     ...basis,
     plan: await planDownload(model, chosen, choice, timed !== null),

@@ -4,7 +4,6 @@ import { VERSION } from '../js/protocol.js';
 import { Decompression } from './decompress.js';
 import { sha256Of } from './hash.js';
 import { OrtHost } from './ort_host.js';
-import { fetchedFiles } from './resource_progress.js';
 import { madeUpWeights, openSurrogate } from './surrogate_host.js';
 
 /**
@@ -101,9 +100,28 @@ async function time(question) {
   return firsts.map((first, index) => ({ first, token: tokens[index] ?? null }));
 }
 
+/** What Python starts from: every load wants it, nothing is compiled of it, and it is large enough to tell. */
+const TELLING = new URL('../vendor/pyodide/python.snapshot', import.meta.url).href;
+
+/** @returns {Promise<number | null>} bytes a second of the connection; null where the file was here already */
+async function connectionRate() {
+  /** @type {Promise<PerformanceResourceTiming>} */
+  const timing = new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      const [found] = list.getEntriesByName(TELLING);
+      if (found) resolve(/** @type {PerformanceResourceTiming} */ (found));
+    });
+    observer.observe({ type: 'resource' });
+  });
+  await (await fetch(TELLING)).arrayBuffer();
+  const entry = await timing; // which is told a little later
+  if (entry.transferSize < entry.encodedBodySize) return null;
+  return (1000 * entry.encodedBodySize) / (entry.responseEnd - entry.responseStart);
+}
+
 /** @param {Question} question */
 async function answer(question) {
-  return { times: await time(question), fetched: fetchedFiles() };
+  return { times: await time(question), rate: await connectionRate() };
 }
 
 self.addEventListener('message', async ({ data: { id, type, payload } }) => {
