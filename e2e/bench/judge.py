@@ -2,7 +2,7 @@
 
 Both models on WASM with 2 threads; their default dtypes with 1 too, and on a CPU slowed twice and four
 times; in a second visit, since a first one from this machine tells nothing of a network; first visits
-on throttled connections; and WebAssembly memory limited for real, where a "yes" must not be false.
+on slow connections; and WebAssembly memory limited for real, where a "yes" must not be false.
 Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
 """
 
@@ -23,6 +23,7 @@ from ..renderer_memory import renderers
 from ..server import serve_site
 from ..visit import Visit
 from .judge_report import FIGURES, plot, report
+from .slow_connection import serve_slowly, tell_browser
 from .slow_renderer import slowed
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ MODELS = (
 DEFAULTS = tuple(model for model in MODELS if model[2] in ("q4", "q4_1"))
 """What is measured on a slowed CPU too."""
 LIMITS_MB = (100, 300, 700, 2000)
-LATENCY_MS = 20
+LATENCY_SECONDS = 0.02
 PAGE = 65536
 LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 
@@ -160,14 +161,7 @@ def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -
         page = context.new_page()
         visit = Visit(page)
         if case.megabits is not None:
-            cdp = context.new_cdp_session(page)
-            rate = case.megabits * 1e6 / 8
-            cdp.send("Network.enable")
-            cdp.send(
-                "Network.emulateNetworkConditions",
-                {"offline": False, "latency": LATENCY_MS, "downloadThroughput": rate,
-                 "uploadThroughput": rate},
-            )  # fmt: skip
+            tell_browser(context.new_cdp_session(page), case.megabits, LATENCY_SECONDS)
         visit.open_blank(site)
         page.set_default_timeout(0)
         with slowed(set(renderers()) - before, case.slower):
@@ -204,7 +198,12 @@ def main() -> None:
         judged = []
         with serve_site() as isolated, serve_site(isolation=False) as plain:
             for case in cases():
-                judged.append(measure(playwright, isolated if case.threads > 1 else plain, case))
+                if case.megabits is None:
+                    site = isolated if case.threads > 1 else plain
+                    judged.append(measure(playwright, site, case))
+                else:
+                    with serve_slowly(case.megabits, LATENCY_SECONDS) as slow:
+                        judged.append(measure(playwright, slow, case))
                 print(judged[-1], flush=True)
     results = {"judged": [asdict(row) for row in judged], "fitted": [asdict(row) for row in fitted]}
     (HERE / "judged.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

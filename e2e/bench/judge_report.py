@@ -34,10 +34,10 @@ Pair = tuple[dict[str, Any], dict[str, Any], float]
 def pairs(results: dict[str, Any], figure: str, by: str = "predicted") -> Iterator[Pair]:
     """Yield (case, predicted, measured). A download is judged where there was a network to tell of."""
     for row in results["judged"]:
-        throttled = row["case"]["megabits"] is not None
+        first_visit = row["case"]["megabits"] is not None
         got = row["measured" if by == "predicted" else "closer_measured"]
         predicted, measured = row[by].get(figure), got.get(figure)
-        if predicted is None or measured is None or (figure == "download" and not throttled):
+        if predicted is None or measured is None or (figure == "download" and not first_visit):
             continue
         yield row["case"], predicted, measured
 
@@ -47,8 +47,8 @@ def report(results: dict[str, Any]) -> str:
         f"# Predicted against measured: {datetime.now(UTC):%Y-%m-%d}",
         "",
         "`python -m e2e.bench.judge`: both models on WASM with 2 threads; their default dtypes with 1 "
-        "too, and with the renderer slowed 2 and 4 times; all from the disk; and first visits on "
-        "throttled connections. The verdict was frozen before each load. Error is "
+        "too, and with the renderer slowed 2 and 4 times; all in a second visit; and first visits on "
+        "slow connections. The verdict was frozen before each load. Error is "
         "|predicted − measured| / measured.",
         "",
         "| figure | n | median error | wished for | inside the interval | wished for |",

@@ -66,7 +66,8 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
         raise SourceError(f"{source.locator} scales its rotary embedding; that is not supported")
     pipeline = decoder_entry.text_generation(recipe, directory, config)
     context = pipeline.context
-    shape = replace(shape_from_config(config), context=context)
+    shape = shape_from_config(config)
+    given = replace(shape, context=context)
     graph = stages.run(
         "decoder",
         "build the decoder's graph",
@@ -74,7 +75,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
         code=(decoder, storage),
         depends_on={"source": source.sha256, "context": context},
     )
-    cut = decoder_stages.cut_graphs(directory, source, shape, stages)
+    cut = decoder_stages.cut_graphs(directory, source, given, stages)
     referenced = cache(lambda: decoder_stages.measure_reference(recipe, source, directory, stages))
     tokenizer = stages.run(
         "tokenizer",
@@ -122,7 +123,7 @@ def build_decoder(recipe: DecoderRecipe, stages: Stages, train: bool = False) ->
             paths[device][name] = [*graphs[layout], *own, *shared_paths[device]]
             of = [file for file in files if file.path in paths[device][name]]
             planes = weighed.output / "planes.bin"
-            sizes[device][name] = decoder_sizes(planes, shape, layout, of)
+            sizes[device][name] = decoder_sizes(planes, given, layout, of)
             cuts[device][name] = noted[layout]
     gathered = gather(packs, stages)
     parameters = decoder_entry.count_parameters(storage.load(graph.output))
