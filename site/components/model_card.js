@@ -194,7 +194,7 @@ export class ModelCard extends PageElement {
         ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
       <pl-verdict-panel .verdict=${this.verdict} .measured=${this.loaded ? this.measured : {}}
                         ?writes=${this.model?.task === 'text_generation'} ?timing=${this.timing}
-                        runtime=${this.busy || this.loaded ? 0 : plan.runtime}></pl-verdict-panel>
+                        fetches=${this.busy || this.loaded ? 0 : plan.timing}></pl-verdict-panel>
       ${plan.stored > 0 ? html`<p class="scale__stored">${t('card.stored', { stored: megabytes(plan.stored, 2) })}</p>` : nothing}
       ${this.asking ? html`<p class="notice" role="alert">${t(`card.metered.${plan.metered}`, { megabytes: megabytes(toFetch(plan)) })}</p>` : nothing}
       <button class="button" type="button" ?disabled=${this.busy || this.loaded} @click=${this.start}>

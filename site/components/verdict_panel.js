@@ -25,7 +25,7 @@ export class VerdictPanel extends PageElement {
     verdict: { attribute: false },
     measured: { attribute: false },
     writes: { type: Boolean },
-    runtime: { type: Number },
+    fetches: { type: Number },
     timing: { type: Boolean },
   };
 
@@ -37,8 +37,8 @@ export class VerdictPanel extends PageElement {
     this.measured = {};
     /** Whether the model writes, and has a speed. */
     this.writes = false;
-    /** Bytes of the runtime that timing a cut model takes; 0 where there is none to time. */
-    this.runtime = 0;
+    /** Bytes that timing a cut model fetches; 0 where there is none to time. */
+    this.fetches = 0;
     /** Whether one is being timed. */
     this.timing = false;
   }
@@ -67,13 +67,13 @@ export class VerdictPanel extends PageElement {
         </dl>
         <p class="verdict__confidence">${t(`confidence.${verdict.confidence}`)} ${t(`basis.${verdict.basis}`)}</p>
         ${
-          this.runtime > 0 &&
+          this.fetches > 0 &&
           ['probe', 'nothing'].includes(verdict.basis) &&
           verdict.verdict !== 'no'
             ? html`<button class="verdict__time" type="button" ?disabled=${this.timing} @click=${this.time}>${
                 this.timing
                   ? t('verdict.timing')
-                  : t('verdict.time', { megabytes: megabytes(this.runtime) })
+                  : t('verdict.time', { megabytes: megabytes(this.fetches) })
               }</button>`
             : nothing
         }

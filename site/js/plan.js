@@ -8,9 +8,9 @@ import { storedFiles } from './stored.js';
  * @typedef {{bytes: number, decoded_bytes: number}} Size
  * @typedef {{files: Record<string, Size>}} Manifest what `vendor` wrote: each runtime file's size, as it
  *   travels with brotli
- * @typedef {{model: number, runtime: number, python: number, total: number, stored: number,
+ * @typedef {{model: number, runtime: number, python: number, total: number, stored: number, timing: number,
  *   metered: 'save_data' | 'cellular' | null}} DownloadPlan  bytes, all of them cold; `stored` of the
- *   model's are on this device already; `metered` says why a visitor should be asked first
+ *   model's are on this device already; `timing` a cut of the model fetches; `metered` says why a visitor should be asked first
  */
 
 const MANIFEST = new URL('../vendor/manifest.json', import.meta.url).href;
@@ -67,14 +67,16 @@ export async function planDownload(model, dtype, choice, timed = false) {
     (timed ? 0 : started) +
     sum(inFolder('hash')) +
     (model.task === 'text_generation' ? sum(inFolder('jinja')) : 0);
-  const python = sum(inFolder('pyodide')) - (timed ? sum(['pyodide/python.snapshot']) : 0);
+  const snapshot = sum(['pyodide/python.snapshot']);
+  const python = sum(inFolder('pyodide')) - (timed ? snapshot : 0);
   const here = await storedFiles();
   const stored = [...wanted].reduce(
     (total, file) => total + Math.min(file.bytes, here.get(file.sha256) ?? 0),
     0,
   );
   const total = bytes + runtime + python;
-  return { model: bytes, runtime, python, total, stored, metered: meteredBy() };
+  const timing = timed ? 0 : started + snapshot;
+  return { model: bytes, runtime, python, total, stored, timing, metered: meteredBy() };
 }
 
 /** @returns {DownloadPlan['metered']} */

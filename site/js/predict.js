@@ -126,7 +126,9 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
     return {
       first_token: about(first + RUN_BESIDE_CUT * running, WITHIN_TIMED.first_token),
       tokens_per_second:
-        token === null ? null : about(guessing / (FIRST_ANSWER * token), WITHIN_TIMED.tokens_per_second),
+        token === null
+          ? null
+          : about(guessing / (FIRST_ANSWER * token), WITHIN_TIMED.tokens_per_second),
     };
   }
   const layout = model.devices[device]?.layout ?? 'file';
