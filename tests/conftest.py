@@ -13,12 +13,14 @@ import pytest
 from hypothesis import settings
 
 from pesoleve.graph import export_onnx, optimize, pool, storage
+from pesoleve.torch_kernels import resolve_kernels
 from tests.tiny_bert import HEADS, HIDDEN, write_tiny_bert
 from tests.tiny_gguf import write_gguf
 from tests.tiny_llama import write_tiny_gemma, write_tiny_llama
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
+resolve_kernels()  # what transformers answers is what tests expect
 
 
 @pytest.fixture(scope="session")

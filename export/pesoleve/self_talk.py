@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from pesoleve_worker.catalog import TextGeneration
 
 from .chat import chat_prompt
+from .torch_kernels import resolve_kernels
 
 QUESTION_TOKENS = 48
 QUESTION_TOP_K = 50
@@ -38,6 +39,7 @@ def talk(
     import torch
     from transformers import AutoModelForCausalLM
 
+    resolve_kernels()
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
 

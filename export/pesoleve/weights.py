@@ -19,6 +19,7 @@ from .quantizers import fisher, gptq, hqq, llama, rtn, scales, steps
 from .recipe import WeightsDtype
 from .sources import ModelSource
 from .sources.gguf_file import GgufFile
+from .torch_kernels import resolve_kernels
 
 CODE = (exact_gguf, fisher, gptq, hqq, llama, rtn, scales, steps, datasets)
 """Modules whose code decides what ``reduce_weights`` returns."""
@@ -143,6 +144,7 @@ def _load(directory: Path) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    resolve_kernels()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(str(directory), dtype=torch.float32).eval()

@@ -7,6 +7,7 @@ import { openSync } from './opfs.js';
 /**
  * @typedef {import('../js/protocol.js').Part} Part
  * @typedef {object} Opened
+ * @property {string} sha256
  * @property {number} bytes
  * @property {(into: Uint8Array, at: number) => void} read
  * @property {() => void} close
@@ -27,7 +28,11 @@ export class Parts {
   static async open(parts) {
     const opened = new Parts([]);
     try {
-      for (const part of parts) opened.parts.push(await openPart(part));
+      for (const part of parts) {
+        // A file that is two parts is opened once: its lock is not granted twice.
+        const same = opened.parts.find(({ sha256 }) => sha256 === part.sha256);
+        opened.parts.push(same ?? (await openPart(part)));
+      }
     } catch (error) {
       opened.close();
       throw error;
@@ -53,7 +58,7 @@ export class Parts {
   }
 
   close() {
-    for (const { close } of this.parts) close();
+    for (const { close } of new Set(this.parts)) close();
   }
 }
 
@@ -61,6 +66,7 @@ export class Parts {
 async function openPart({ sha256, bytes, handle, content }) {
   if (handle === null) {
     return {
+      sha256,
       bytes,
       read: (into, at) => into.set(content.subarray(at, at + into.length)),
       close() {},
@@ -70,6 +76,7 @@ async function openPart({ sha256, bytes, handle, content }) {
   try {
     const file = await onceReleased(async () => await openSync(handle));
     return {
+      sha256,
       bytes,
       read(into, at) {
         if (file.read(into, { at }) === into.length) return;

@@ -29,6 +29,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ..torch_kernels import resolve_kernels
 from .storage import GRAPH
 
 HIDDEN = "hidden_states"
@@ -75,6 +76,7 @@ def build_decoder(
     """
     from transformers import AutoConfig
 
+    resolve_kernels()
     with tempfile.TemporaryDirectory() as temporary:
         with _genai_builder():
             from onnxruntime_genai.models.builder import create_model

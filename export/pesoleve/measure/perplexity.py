@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..torch_kernels import resolve_kernels
+
 Floats = npt.NDArray[np.float32]
 Logits = Callable[[list[int]], Floats]
 """Logits float32 (T, vocabulary) after each of T ids that follow nothing."""
@@ -37,6 +39,7 @@ def reference_logits(model_directory: Path) -> Logits:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    resolve_kernels()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     model = AutoModelForCausalLM.from_pretrained(str(model_directory), dtype=torch.float32).eval()

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..torch_kernels import resolve_kernels
+
 BATCH = 32
 
 
@@ -18,6 +20,7 @@ def reference_vectors(
     from transformers import AutoModel, PreTrainedTokenizerFast
     from transformers.utils import logging
 
+    resolve_kernels()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tokenizer = PreTrainedTokenizerFast(

@@ -26,6 +26,7 @@ from ..measure import classification, snippets
 from ..measurements import KEPT
 from ..sources import resolve
 from ..stages import Stage, Stages
+from ..torch_kernels import resolve_kernels
 from . import (
     distillation,
     encoder,
@@ -128,6 +129,7 @@ class Chain:
     def _reduce(
         self, recipe: ClassifierRecipe, before: Stage | None, kept: Path, again: bool, output: Path
     ) -> None:
+        resolve_kernels()
         torch.set_num_threads(max(2, torch.get_num_threads()))
         candidate, lineage = self._start(recipe, before)
         trains = any(isinstance(step, Training) for step in recipe.reduce)
