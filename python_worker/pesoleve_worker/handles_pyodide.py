@@ -92,6 +92,9 @@ class PyodideDecoder:
     def truncate(self, length: int) -> None:
         self._decoder.truncate(length)
 
+    def reserve(self, tokens: int) -> None:
+        self._decoder.reserve(tokens)
+
     async def release(self) -> None:
         try:
             await Promised(self._later(self._decoder, "release"))

@@ -100,6 +100,13 @@ class Decoder(Protocol):
         """Forget what the cache holds after its first ``length`` tokens."""
         ...
 
+    def reserve(self, tokens: int) -> None:
+        """Say how many tokens the cache will come to hold, so that it grows once.
+
+        Where there is no room for them, the ``feed`` that needs it says so.
+        """
+        ...
+
     async def release(self) -> None:
         """Free the model's memory."""
         ...

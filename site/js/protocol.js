@@ -5,7 +5,7 @@
 //                     another request's id and has no answer of its own.
 //   page ─► compute   start, hold, rehearse: likewise.
 //   worker ─► page    unasked: `ready` once it listens, `fatal` when it cannot go on.
-//   worker ─► compute open, run, feed, truncate, release, told: calls over a port (worker/calls.js).
+//   worker ─► compute open, run, feed, truncate, reserve, release, told: calls over a port (worker/calls.js).
 //
 // The page owns wording; the worker owns codes.
 

@@ -30,6 +30,7 @@ async function start({ id, payload: { build, threads, port } }) {
       run: (model, feeds) => holding.run(model, feeds),
       feed: (model, ids, topK, keep) => holding.decoder(model).feed(ids, topK, keep),
       truncate: (model, length) => holding.decoder(model).truncate(length),
+      reserve: (model, tokens) => holding.decoder(model).reserve(tokens),
       release: (model) => holding.release(model),
       told: () => ({ memory: runtimeBytes(), fetched: fetchedFiles() }),
     });

@@ -93,6 +93,9 @@ export class DecoderHost {
     else this.length = length;
   }
 
+  /** Every step makes the cache anew. @param {number} _tokens */
+  reserve(_tokens) {}
+
   async release() {
     this.forget();
     await this.session.release();

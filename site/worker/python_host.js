@@ -68,6 +68,12 @@ class Decoder {
     void this.compute.call('truncate', this.model, length); // before the next feed, which is called later
   }
 
+  /** @param {number} tokens that the cache will come to hold */
+  reserve(tokens) {
+    // Where there is no room, the feed that needs it says so.
+    this.compute.call('reserve', this.model, tokens).catch(() => {});
+  }
+
   async release() {
     await this.compute.call('release', this.model);
   }

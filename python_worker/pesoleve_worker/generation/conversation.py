@@ -63,6 +63,7 @@ class Conversation:
             self._ids = []
         cached = min(_shared(self._ids, ids), len(ids) - 1)
         self.truncate(cached)
+        self._decoder.reserve(len(ids))
         for start in range(cached, len(ids), PREFILL_CHUNK):
             check_cancelled()
             chunk = ids[start : start + PREFILL_CHUNK]

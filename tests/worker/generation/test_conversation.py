@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from pesoleve_worker.errors import Cancelled, SessionError
 from pesoleve_worker.generation.conversation import PREFILL_CHUNK, Conversation
+from pesoleve_worker.host import Candidates
 from tests.worker.generation.toy_decoder import ToyDecoder, joined
 
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
@@ -82,6 +84,20 @@ def test_what_somebody_else_fed_is_not_trusted() -> None:
     asyncio.run(decoder.feed([4], 1))
     assert asyncio.run(conversation.prefill([9, 9, 1, 5], 2)).cached_tokens == 0
     assert decoder.ids == [9, 9, 1, 5]
+
+
+def test_a_long_prompts_room_is_made_before_its_first_chunk() -> None:
+    """A cache that grows chunk after chunk is copied as often."""
+    reserved = []
+
+    class Noting(ToyDecoder):
+        async def feed(self, ids: Sequence[int], top_k: int, keep: int = 1) -> list[Candidates]:
+            reserved.append(self.reserved)
+            return await super().feed(ids, top_k, keep)
+
+    prompt = [1] * (2 * PREFILL_CHUNK + 1)
+    asyncio.run(Conversation(Noting()).prefill(prompt, 1))
+    assert reserved == [len(prompt)] * 3
 
 
 def test_a_failed_truncate_forgets() -> None:

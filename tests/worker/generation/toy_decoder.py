@@ -36,6 +36,7 @@ class ToyDecoder:
         self.ids: list[int] = []
         self.fed: list[list[int]] = []
         self.failing = False
+        self.reserved = 0
         self.widest = 9
 
     @property
@@ -69,6 +70,9 @@ class ToyDecoder:
     def truncate(self, length: int) -> None:
         assert 0 <= length <= len(self.ids)
         del self.ids[length:]
+
+    def reserve(self, tokens: int) -> None:
+        self.reserved = tokens
 
     async def release(self) -> None:
         raise AssertionError("the loop does not own the decoder")
