@@ -14,11 +14,14 @@ import { keep, readKept } from './kept.js';
 const WORKER = new URL('../worker/probe_worker.js', import.meta.url);
 const GPU_WORKER = new URL('../worker/probe_gpu_worker.js', import.meta.url);
 const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
-const VERSION = 3;
+const VERSION = 4;
 
-/** More than a cache holds, where there is memory to spare; a phone is not made to find out. */
-const ROOMY = 24 * 2 ** 20;
+/** Of all threads together, where there is memory to spare: more than a cache holds, which may be tens of megabytes
+ * and reads three times as fast as memory. */
+const ROOMY = 128 * 2 ** 20;
+/** Of a thread, at least: a phone is not made to find out. */
 const SMALL = 6 * 2 ** 20;
+const ON_GPU = 24 * 2 ** 20;
 
 /** A probe that takes longer is given up: a prediction is not worth a frozen device. */
 const PATIENCE_MS = 5000;
@@ -74,7 +77,7 @@ async function measureGpu() {
   const worker = new Worker(GPU_WORKER, { type: 'module' });
   try {
     const giveUp = AbortSignal.timeout(PATIENCE_MS);
-    const found = await answer(worker, { bytes: roomy() ? ROOMY : SMALL }, giveUp);
+    const found = await answer(worker, { bytes: roomy() ? ON_GPU : SMALL }, giveUp);
     return /** @type {GpuRates} */ (found);
   } finally {
     worker.terminate();
@@ -92,7 +95,8 @@ async function measure() {
     const ask = (/** @type {object} */ question) =>
       Promise.all(workers.map((worker) => answer(worker, question, giveUp)));
     const module = await WebAssembly.compileStreaming(fetch(KERNELS));
-    await ask({ module, prepare: roomy() ? ROOMY : SMALL });
+    const prepare = roomy() ? Math.max(SMALL, Math.ceil(ROOMY / threads)) : SMALL;
+    await ask({ module, prepare });
     const found = /** @type {Rates[]} */ (await ask({ measure: true }));
     const sum = (/** @type {keyof Rates} */ rate) => found.reduce((all, one) => all + one[rate], 0);
     return {

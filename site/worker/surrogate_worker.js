@@ -33,8 +33,8 @@ async function fetchGraph({ url, file }) {
   return graph;
 }
 
-/** More than a cache holds. */
-const ELSEWHERE = new Uint8Array(64 * 2 ** 20).fill(1);
+/** More than a cache holds, of a server too. */
+const ELSEWHERE = new Uint8Array(128 * 2 ** 20).fill(1);
 const CACHE_LINE = 64;
 
 /** A few layers would stay in the cache from one token to the next; the whole model would not. */
