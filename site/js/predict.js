@@ -14,9 +14,9 @@ export const SENTENCE_TOKENS = 16;
 
 // Measured with every built model, on 1 and 2 threads: `python -m e2e.bench.judge`.
 
-/** A token's seconds, in those that its weights take to be read as the probe reads; threads wait for each
- * other, which the probe's do not. */
-const READING = { file: 1, float32: 1, int8: 2.9, blocks: 1 };
+/** A token's seconds, in those that its weights take to be read as the probe reads; and what is not reading: threads
+ * wait for each other, and one alone has all that lies between two matrices to itself. */
+const READING = { file: 1, float32: 1, int8: 1.9, blocks: 1 };
 export const WAITING = 1.25;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
@@ -33,15 +33,15 @@ const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below: the browser still
  * compiles, which a second CPU does meanwhile where the model has one thread. */
-const ENGINE_SECONDS = 1.7;
+const ENGINE_SECONDS = 1.6;
 const RUN_SECONDS = { writing: 0.3, reading: 0.04 };
 const RUN_ALONE = 0.3;
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = 0.7;
-const FIRST_ANSWER = 1.2;
-const REFERENCE_COMPUTE = 5.5e9;
-/** Loading is not all multiplication; and with one thread, what else is to be done waits. */
-const LOAD_BY_COMPUTE = 0.85;
+const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
+/** A thread's rates, of the probe. */
+const REFERENCE = { compute: 5.5e9, float32: 7.5e9 };
+/** With one thread, what else is to be done waits. */
 const LOAD_ALONE = 1.25;
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
@@ -78,8 +78,7 @@ export function predict(basis, device, sizes) {
   // Who has the model here has the runtimes in the browser's cache.
   const warm = plan.stored >= plan.model;
   const writes = model.task === 'text_generation';
-  const machine =
-    rates === null ? 1 : (rates.compute / rates.threads / REFERENCE_COMPUTE) ** LOAD_BY_COMPUTE;
+  const machine = rates === null ? 1 : pace(rates);
   const handling = (ASKING_SECONDS + ARRIVING * toFetch) / machine;
   const download = network === null ? null : arrives(toFetch, network, handling);
   const opening = OPENING[layout] * sizes.read_bytes;
@@ -118,7 +117,8 @@ export function predict(basis, device, sizes) {
 function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const guessing = 'ngrams' in filesByRole(model, device, dtype) ? GUESSING : 1;
   const writes = model.task === 'text_generation';
-  const speed = rates === null ? 1 : rates.compute / rates.threads / REFERENCE_COMPUTE;
+  const layout = model.devices[device]?.layout ?? 'file';
+  const speed = rates === null ? 1 : pace(rates);
   const alone = rates === null || rates.threads > 1 ? 1 : RUN_ALONE;
   const running = (alone * RUN_SECONDS[writes ? 'writing' : 'reading']) / speed;
   if (surrogate !== null) {
@@ -128,10 +128,9 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
       tokens_per_second:
         token === null
           ? null
-          : about(guessing / (FIRST_ANSWER * token), WITHIN_TIMED.tokens_per_second),
+          : about(guessing / (FIRST_ANSWER[layout] * token), WITHIN_TIMED.tokens_per_second),
     };
   }
-  const layout = model.devices[device]?.layout ?? 'file';
   const tokens = writes ? PROMPT_TOKENS : SENTENCE_TOKENS;
   // The head answers for the last token of a prompt alone.
   const head = writes ? model.shape.vocabulary * model.shape.hidden : 0;
@@ -147,12 +146,24 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
     };
   }
   if (rates === null) return { first_token: null, tokens_per_second: null };
-  const reading = READING[layout] * sizes.read_bytes * (rates.threads > 1 ? WAITING : 1);
+  const reading = WAITING * READING[layout] * sizes.read_bytes;
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
   return {
     first_token: about(work / rates.compute + running, WITHIN.first_token),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
+}
+
+/**
+ * How many times as fast as the machine below what is neither multiplying nor reading gets on: between the two, each of
+ * which is measured in a moment that has moods of its own.
+ *
+ * @param {NonNullable<Basis['rates']>} rates
+ */
+function pace({ compute, float32, threads }) {
+  return Math.sqrt(
+    (compute / threads / REFERENCE.compute) * (float32 / threads / REFERENCE.float32),
+  );
 }
 
 /**
