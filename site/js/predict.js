@@ -39,10 +39,9 @@ const RUN_ALONE = 0.3;
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = 0.7;
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
-/** A thread's rates, of the probe. */
+/** A thread's rates, of the probe; and how much the rest, loading above all, gets on by each. */
 const REFERENCE = { compute: 5.5e9, float32: 7.5e9 };
-/** With one thread, what else is to be done waits. */
-const LOAD_ALONE = 1.25;
+const PACE = { compute: 0.3, float32: 0.5 };
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
  * four), and those before and after all layers. */
@@ -83,8 +82,7 @@ export function predict(basis, device, sizes) {
   const download = network === null ? null : arrives(toFetch, network, handling);
   const opening = OPENING[layout] * sizes.read_bytes;
   const arrival = warm ? 0 : (download?.value ?? 0);
-  const alone = choice.threads === 1 ? LOAD_ALONE : 1;
-  const ready = Math.max(arrival, (alone * ENGINE_SECONDS) / machine) + (alone * opening) / machine;
+  const ready = Math.max(arrival, ENGINE_SECONDS / machine) + opening / machine;
   const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
@@ -161,8 +159,9 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
  * @param {NonNullable<Basis['rates']>} rates
  */
 function pace({ compute, float32, threads }) {
-  return Math.sqrt(
-    (compute / threads / REFERENCE.compute) * (float32 / threads / REFERENCE.float32),
+  return (
+    (compute / threads / REFERENCE.compute) ** PACE.compute *
+    (float32 / threads / REFERENCE.float32) ** PACE.float32
   );
 }
 
