@@ -5,7 +5,8 @@ Writes ``chat.md``, ``chat.json`` and ``chat.svg`` beside this file.
 Every contender is loaded cold in a browser with a fresh profile, then warm in a new browser with the
 same profile, where it speaks: a warm-up answer, one to a short prompt, one to a long one. Nothing looks
 into the page (``unobserved``). Rounds are interleaved. Every prompt has a system message of its own, so
-that no prefix of one is left in a cache by another.
+that no prefix of one is left in a cache by another. Each asks for an answer that is longer than what is
+measured of it: a rate over nine tokens would be a matter of chance.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def measure(desk: Desk, site: str, contender: Contender, prompts: dict[str, Any]
         gaps = [b - a for a, b in zip(answer["times"], answer["times"][1:], strict=False)]
         figures[f"{name}_first"] = answer["first"]
         figures[f"{name}_decode"] = len(gaps) / sum(gaps)
+        figures[f"{name}_tokens"] = len(answer["times"])
     return figures
 
 
@@ -162,8 +164,8 @@ def make_prompts(model: Model, tokenizer: Tokenizer) -> dict[str, Any]:
 
     chats = {
         "warm_up": chat("Warm up.", "Tell me a story.", SHORT),
-        "short": chat("Be brief and kind.", "Why is a small model good?", SHORT),
-        "unguessed": chat("Be kind and brief.", "Why is a small model good?", SHORT),
+        "short": chat("Explain in detail.", "Why is a small model good?", SHORT),
+        "unguessed": chat("Explain at length.", "Why is a small model good?", SHORT),
         "long": chat("You summarize speeches.", "Summarize this:", LONG),
     }
     return {
