@@ -162,7 +162,7 @@ class NativeDecoder:
         self._past = {n: np.ascontiguousarray(past[:, :, :length]) for n, past in self._past.items()}
         self.length = length
 
-    def reserve(self, tokens: int) -> None:
+    async def reserve(self, tokens: int) -> None:
         """Nothing: each step makes the cache anew."""
 
     async def release(self) -> None:

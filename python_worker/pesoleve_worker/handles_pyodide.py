@@ -92,8 +92,11 @@ class PyodideDecoder:
     def truncate(self, length: int) -> None:
         self._decoder.truncate(length)
 
-    def reserve(self, tokens: int) -> None:
-        self._decoder.reserve(tokens)
+    async def reserve(self, tokens: int) -> None:
+        try:
+            await Promised(self._later(self._decoder, "reserve", tokens))
+        except JsException as error:
+            raise SessionError("run_failed", str(error)) from error
 
     async def release(self) -> None:
         try:

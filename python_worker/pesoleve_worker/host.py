@@ -100,10 +100,11 @@ class Decoder(Protocol):
         """Forget what the cache holds after its first ``length`` tokens."""
         ...
 
-    def reserve(self, tokens: int) -> None:
+    async def reserve(self, tokens: int) -> None:
         """Say how many tokens the cache will come to hold, so that it grows once.
 
-        Where there is no room for them, the ``feed`` that needs it says so.
+        Raises:
+            SessionError: ``run_failed``, where there is no room; the cache is then of no use.
         """
         ...
 

@@ -69,9 +69,8 @@ class Decoder {
   }
 
   /** @param {number} tokens that the cache will come to hold */
-  reserve(tokens) {
-    // Where there is no room, the feed that needs it says so.
-    this.compute.call('reserve', this.model, tokens).catch(() => {});
+  async reserve(tokens) {
+    await this.compute.call('reserve', this.model, tokens);
   }
 
   async release() {

@@ -63,7 +63,9 @@ class Conversation:
             self._ids = []
         cached = min(_shared(self._ids, ids), len(ids) - 1)
         self.truncate(cached)
-        self._decoder.reserve(len(ids))
+        known, self._ids = self._ids, []
+        await self._decoder.reserve(len(ids))
+        self._ids = known
         for start in range(cached, len(ids), PREFILL_CHUNK):
             check_cancelled()
             chunk = ids[start : start + PREFILL_CHUNK]

@@ -100,6 +100,23 @@ def test_a_long_prompts_room_is_made_before_its_first_chunk() -> None:
     assert reserved == [len(prompt)] * 3
 
 
+def test_where_there_is_no_room_everything_is_fed_again() -> None:
+    class Full(ToyDecoder):
+        async def reserve(self, tokens: int) -> None:
+            if tokens > 3:
+                raise SessionError("run_failed", "no memory for a KV cache")
+
+    decoder = Full()
+    conversation = Conversation(decoder)
+    asyncio.run(conversation.prefill([1, 2], 1))
+    with pytest.raises(SessionError, match="no memory"):
+        asyncio.run(conversation.prefill([1, 2, 3, 4], 1))
+    assert conversation.ids == ()
+    decoder.fed.clear()
+    assert asyncio.run(conversation.prefill([1, 2, 3], 2)).cached_tokens == 0
+    assert decoder.fed == [[1, 2, 3]]
+
+
 def test_a_failed_truncate_forgets() -> None:
     class Stuck(ToyDecoder):
         def truncate(self, length: int) -> None:

@@ -71,7 +71,7 @@ class ToyDecoder:
         assert 0 <= length <= len(self.ids)
         del self.ids[length:]
 
-    def reserve(self, tokens: int) -> None:
+    async def reserve(self, tokens: int) -> None:
         self.reserved = tokens
 
     async def release(self) -> None:
