@@ -143,7 +143,6 @@ def measure(playwright: Playwright, site: str, case: Case) -> Judged:
 
 def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -> dict[str, Any]:
     """Weigh a model, by a few of its layers too if ``closer``, then load and run it."""
-    before = set(renderers())
     # A profile on the disk: a private window, which is what other contexts are, keeps no model.
     with (
         TemporaryDirectory() as profile,
@@ -157,14 +156,14 @@ def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -
             earlier.page.set_default_timeout(0)
             earlier.run_module(VISIT_BEFORE, argument)
             earlier.page.close()
-            before = set(renderers())
         page = context.new_page()
         visit = Visit(page)
         if case.megabits is not None:
             tell_browser(context.new_cdp_session(page), case.megabits, LATENCY_SECONDS)
         visit.open_blank(site)
         page.set_default_timeout(0)
-        with slowed(set(renderers()) - before, case.slower):
+        # All of this browser's: the page may go on in the one that the visit before had.
+        with slowed(renderers(), case.slower):
             told: dict[str, Any] = visit.run_module(ONE, {**argument, "closer": closer})
     return told
 

@@ -18,70 +18,58 @@ const X = 0; // x and y lie in the page before the weights
 const Y = 4 * WIDTH;
 const CACHED_ROWS = 12; // 24 KiB of weights: with x, what a first-level cache holds
 
-// A page that is not isolated has a clock of a tenth of a millisecond: what is timed takes ten and more.
-const PASSES = 8000;
-const FEWEST_ROUNDS = 3;
-
-/** Of each rate; with the warm-up, starting and three rates it is under half a second. */
-const MEASURED_MS = 60;
+// A page that is not isolated has a clock of a tenth of a millisecond: what is timed takes some milliseconds.
+const PASSES = 10_000;
 
 /** While the browser compiles what turned out to be hot. */
 const WARM_UP_MS = 60;
 
 /** @type {Exports | null} */
 let kernels = null;
-let bytes = 0;
+let rows = 0; // of weights
 
 /** @param {WebAssembly.Module} module @param {number} wanted bytes of weights */
 async function prepare(module, wanted) {
   const instance = await WebAssembly.instantiate(module);
   kernels = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
-  const rows = Math.floor(wanted / WIDTH);
-  bytes = rows * WIDTH;
-  kernels.memory.grow(Math.ceil((PAGE + bytes) / PAGE));
+  rows = Math.floor(wanted / WIDTH);
+  kernels.memory.grow(Math.ceil((PAGE + rows * WIDTH) / PAGE));
   // Pages that nobody wrote to are one page of zeros, which lies in every cache. 0x3f3f3f3f is 0.75: no
   // product is too small to be normal, which would take a CPU a hundred times longer.
   new Uint8Array(kernels.memory.buffer).fill(0x3f);
-}
-
-/**
- * The mean, since that is what a model gets: the best of several is what a CPU does in a burst, and the median
- * of short ones falls between the pauses of a machine that is slowed, or hot.
- *
- * @param {() => void} run @returns {number} seconds
- */
-function usual(run) {
-  const begun = performance.now();
-  let rounds = 0;
-  for (let spent = 0; rounds < FEWEST_ROUNDS || spent < MEASURED_MS; rounds++) {
-    run();
-    spent = performance.now() - begun;
-  }
-  return (performance.now() - begun) / 1000 / rounds;
-}
-
-/** @returns {Promise<Rates>} */
-async function measure() {
-  if (kernels === null) throw new Error('measured before it was prepared');
-  const { gemv_float32, gemv_int8 } = kernels;
-  const compute = (/** @type {number} */ passes) => {
-    for (let pass = 0; pass < passes; pass++) gemv_float32(PAGE, X, Y, CACHED_ROWS, WIDTH);
-  };
-  const rows = bytes / WIDTH;
-  compute(PASSES);
-  for (let pass = 0; pass < 20; pass++) gemv_int8(PAGE, X, Y, rows / 8, WIDTH);
+  RUNS.compute(kernels, 0);
+  for (let pass = 0; pass < 10; pass++) RUNS.int8(kernels, Math.ceil(rows / 8));
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  return {
-    compute: (PASSES * CACHED_ROWS * WIDTH) / 4 / usual(() => compute(PASSES)),
-    float32: bytes / usual(() => gemv_float32(PAGE, X, Y, rows, WIDTH)),
-    int8: bytes / usual(() => gemv_int8(PAGE, X, Y, rows, WIDTH)),
-  };
+}
+
+/** @type {Record<keyof Rates, (kernels: Exports, rows: number) => number>} once, and how much that was */
+const RUNS = {
+  compute({ gemv_float32 }) {
+    for (let pass = 0; pass < PASSES; pass++) gemv_float32(PAGE, X, Y, CACHED_ROWS, WIDTH);
+    return (PASSES * CACHED_ROWS * WIDTH) / 4;
+  },
+  float32({ gemv_float32 }, rows) {
+    gemv_float32(PAGE, X, Y, rows, WIDTH);
+    return rows * WIDTH;
+  },
+  int8({ gemv_int8 }, rows) {
+    gemv_int8(PAGE, X, Y, rows, WIDTH);
+    return rows * WIDTH;
+  },
+};
+
+/** @param {keyof Rates} rate @returns {{amount: number, seconds: number}} */
+function time(rate) {
+  if (kernels === null) throw new Error('measured before it was prepared');
+  const begun = performance.now();
+  const amount = RUNS[rate](kernels, rows);
+  return { amount, seconds: (performance.now() - begun) / 1000 };
 }
 
 self.addEventListener('message', async ({ data }) => {
   try {
     if (data.prepare === undefined) {
-      self.postMessage(await measure());
+      self.postMessage(time(data.rate));
     } else {
       await prepare(data.module, data.prepare);
       self.postMessage({});
