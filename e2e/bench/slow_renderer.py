@@ -18,7 +18,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-RUNNING_SECONDS = 0.001
+RUNNING_SECONDS = 0.004
+"""Of less, a good part goes by before all threads of a process have woken."""
 
 
 @contextmanager

@@ -7,6 +7,9 @@ import { pairs } from './pairs.js';
 /** A smaller file tells of latency, not of the connection. */
 const TELLING_BYTES = 20_000;
 
+/** What the answer to a request takes beside its bytes' way: the server reads the file, the browser hands it on. */
+const BESIDE_MS = 2;
+
 /** A load that took less from the network says little of it. */
 const TELLING_LOAD = 1_000_000;
 
@@ -25,13 +28,13 @@ export function networkRate() {
   const connection = /** @type {any} */ (navigator).connection;
   const told = (connection?.downlink ?? 0) * MEGABIT;
   // The browser tells at most so much; and a small file is always slower than the connection.
-  const least = Math.max(seen, told);
+  const least = Math.max(seen.least, told);
   if (least === 0) return null;
-  // What is faster than the most that is told says so too: three times as much is a guess in its middle.
   const capped = told === 0 || told >= MOST_TOLD;
-  return capped
-    ? { value: 3 * least, low: least / 2, high: 40 * least }
-    : { value: least, low: least / 2, high: 3 * least };
+  if (!capped) return { value: least, low: least / 2, high: 3 * least };
+  // What is faster than the most that is told says so too: where no file does, three times as much is a guess.
+  const value = seen.likely > told ? seen.likely : 3 * told;
+  return { value, low: least / 2, high: 40 * least };
 }
 
 /** @param {number} bytesPerSecond of one large file @returns {Rate} */
@@ -39,20 +42,24 @@ export function rateOf(bytesPerSecond) {
   return around(bytesPerSecond, 1.5);
 }
 
-/** @returns {number} bytes a second of the fastest of the page's own files; 0 where all were kept already */
+/** @returns {{least: number, likely: number}} bytes a second of the fastest of the page's own files; 0 where all were kept
+ * already */
 function ownFilesRate() {
   const entries = /** @type {PerformanceResourceTiming[]} */ (
     performance.getEntriesByType('resource')
   );
-  const rates = entries
-    .filter(
-      ({ transferSize, encodedBodySize }) => transferSize > 0 && encodedBodySize > TELLING_BYTES,
-    )
-    .map(
-      ({ encodedBodySize, responseStart, responseEnd }) =>
-        (encodedBodySize / Math.max(responseEnd - responseStart, 1)) * 1000,
+  const telling = entries.filter(
+    ({ transferSize, encodedBodySize }) => transferSize > 0 && encodedBodySize > TELLING_BYTES,
+  );
+  const fastest = (/** @type {number} */ besideMs) =>
+    Math.max(
+      0,
+      ...telling.map(({ encodedBodySize, responseStart, responseEnd }) => {
+        const took = responseEnd - responseStart;
+        return (1000 * encodedBodySize) / Math.max(took - besideMs, took / 4, 1);
+      }),
     );
-  return Math.max(0, ...rates);
+  return { least: fastest(0), likely: fastest(BESIDE_MS) };
 }
 
 /** @param {number} value @param {number} times @returns {Rate} */

@@ -24,7 +24,7 @@ const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
 
 /** Seconds for a byte of a download beside its way here: hashed, decoded, and written to the disk. And until the first is
  * asked for: workers begin, and the catalog is read. */
-const ARRIVING = 3e-8;
+const ARRIVING = 8e-9;
 const ASKING_SECONDS = 0.6;
 
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
