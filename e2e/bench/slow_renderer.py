@@ -3,8 +3,8 @@
 Chromium's own throttle (CDP ``Emulation.setCPUThrottlingRate``) slows the main thread alone, and models
 run in workers. Stopping the process and letting it go on, hundreds of times a second, slows everything.
 
-What does it is a process of its own, in real time where the system allows that: a thread among others wakes
-late when all CPUs are busy, and what should be a slow CPU is a fast one that halts for long.
+What does it is a process of its own, in real time where the system allows that: a thread among others
+wakes late when all CPUs are busy, and what should be a slow CPU is a fast one that halts for long.
 """
 
 from __future__ import annotations
