@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -11,14 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
 
-from .bench.slow_connection import SlowConnection
+from .bench.slow_connection import CHUNK, Line
 from .bench.slow_renderer import slowed
 
 TIMES = 4
-MEGABITS = 100
-LATENCY_SECONDS = 0.02
 
 
 @pytest.fixture
@@ -55,53 +51,18 @@ def test_what_is_not_slowed_says_so() -> None:
 
 
 @pytest.mark.parametrize("streams", [1, 3])
-def test_a_slow_connection_gives_all_that_it_has_to_one_stream_or_to_several(
-    streams: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = bytes(1_000_000)
-    taken = asyncio.run(_seconds(body, streams, monkeypatch))
-    assert taken == pytest.approx(LATENCY_SECONDS + streams * len(body) * 8e-6 / MEGABITS, rel=0.02)
+def test_a_slow_connection_gives_all_that_it_has_to_one_stream_or_to_several(streams: int) -> None:
+    rate, late = 12.5e6, 0.001
+    line = Line(rate)
+    wakes = [1.0] * streams  # each sleeps a millisecond too long, every time
+    for _ in range(100):
+        stream = wakes.index(min(wakes))
+        wakes[stream] += line.wait(CHUNK, wakes[stream]) + late
+    assert max(wakes) - 1 == pytest.approx(100 * CHUNK / rate, rel=0.02)
 
 
-async def _seconds(body: bytes, streams: int, monkeypatch: pytest.MonkeyPatch) -> float:
-    """By a clock on which every sleep lasts a millisecond too long, as they do."""
-    late = 0.001
-    now = 0.0
-    wakers: list[tuple[float, asyncio.Event]] = []
-
-    async def sleep(seconds: float) -> None:
-        waker = asyncio.Event()
-        wakers.append((now + (seconds + late if seconds > 0 else 0), waker))
-        await waker.wait()
-
-    class Clock:
-        def time(self) -> float:
-            return now
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(asyncio, "get_running_loop", Clock)
-
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    async def receive() -> Message:
-        raise AssertionError("nothing is received")
-
-    async def sent(message: Message) -> None:
-        pass
-
-    connection = SlowConnection(app, MEGABITS * 1e6 / 8, LATENCY_SECONDS)
-    tasks = [asyncio.ensure_future(connection({"type": "http"}, receive, sent)) for _ in range(streams)]
-    while not all(task.done() for task in tasks):
-        for _ in range(10):  # let everything get to where it waits
-            ready = asyncio.get_event_loop().create_future()
-            asyncio.get_event_loop().call_soon(ready.set_result, None)
-            await ready
-        if wakers:
-            wakers.sort(key=lambda waker: waker[0])
-            now, waker = wakers.pop(0)
-            waker.set()
-    for task in tasks:
-        task.result()
-    return now
+def test_a_connection_that_was_idle_has_saved_nothing_up() -> None:
+    line = Line(rate=1000)
+    assert line.wait(500, now=10) == pytest.approx(0.5)
+    assert line.wait(500, now=60) == pytest.approx(0.5)
+    assert line.wait(500, now=60) == pytest.approx(1)

@@ -23,15 +23,28 @@ LATE_SECONDS = 0.005
 """A line that was free for less was not idle: whoever waited for it was woken late."""
 
 
+class Line:
+    """What a connection has let through, on the clock of whoever asks."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._free = 0.0
+        """When it is."""
+
+    def wait(self, size: int, now: float) -> float:
+        """Return for how many seconds ``size`` more bytes, there at ``now``, are on their way."""
+        idle = now - self._free > LATE_SECONDS
+        self._free = (now if idle else self._free) + size / self._rate
+        return max(0, self._free - now)
+
+
 class SlowConnection:
     """Middleware: answers wait for ``latency`` seconds, and share ``rate`` bytes a second."""
 
     def __init__(self, app: ASGIApp, rate: float, latency: float) -> None:
         self._app = app
-        self._rate = rate
+        self._line = Line(rate)
         self._latency = latency
-        self._free = 0.0
-        """When the line is, on the loop's clock."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(self._latency)
@@ -43,10 +56,7 @@ class SlowConnection:
             body = message.get("body", b"")
             for at in range(0, max(len(body), 1), CHUNK):
                 piece = body[at : at + CHUNK]
-                now = asyncio.get_running_loop().time()
-                idle = now - self._free > LATE_SECONDS
-                self._free = (now if idle else self._free) + len(piece) / self._rate
-                await asyncio.sleep(max(0, self._free - now))
+                await asyncio.sleep(self._line.wait(len(piece), asyncio.get_running_loop().time()))
                 more = at + CHUNK < len(body) or message.get("more_body", False)
                 await send({**message, "body": piece, "more_body": more})
 

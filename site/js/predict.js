@@ -14,10 +14,14 @@ export const SENTENCE_TOKENS = 16;
 
 // Measured with every built model, on 1 and 2 threads: `python -m e2e.bench.judge`.
 
-/** A token's seconds, in those that its weights take to be read as the probe reads; and what is not reading: threads
- * wait for each other, and one alone has all that lies between two matrices to itself. */
-const READING = { file: 1, float32: 1, int8: 1.9, blocks: 1 };
-export const WAITING = 1.25;
+/** A token's seconds, in those that its weights take to be read as the probe reads; and what is not reading: one thread
+ * alone has all that lies between two matrices to itself, and several wait for each other. */
+const READING = { file: 1, float32: 1, int8: 2.2, blocks: 1 };
+const WAITING = { alone: 1.2, together: 1.4 };
+
+/** A prompt's seconds, in those of the probe: a kernel that multiplies matrices reads what it has once for several
+ * rows. */
+const MULTIPLYING = 0.39;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
 const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
@@ -33,15 +37,15 @@ const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below: the browser still
  * compiles, which a second CPU does meanwhile where the model has one thread. */
-const ENGINE_SECONDS = 1.6;
-const RUN_SECONDS = { writing: 0.3, reading: 0.04 };
+const ENGINE_SECONDS = 1.4;
+const RUN_SECONDS = { writing: 0.28, reading: 0.04 };
 const RUN_ALONE = 0.3;
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = 0.7;
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
 /** A thread's rates, of the probe; and how much the rest, loading above all, gets on by each. */
 const REFERENCE = { compute: 5.5e9, float32: 7.5e9 };
-const PACE = { compute: 0.3, float32: 0.5 };
+const PACE = { compute: 0.3, float32: 0.6 };
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
  * four), and those before and after all layers. */
@@ -144,17 +148,31 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
     };
   }
   if (rates === null) return { first_token: null, tokens_per_second: null };
-  const reading = WAITING * READING[layout] * sizes.read_bytes;
+  const reading = waiting(rates.threads) * READING[layout] * sizes.read_bytes;
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
   return {
-    first_token: about(work / rates.compute + running, WITHIN.first_token),
+    first_token: about((MULTIPLYING * work) / multiplies(rates) + running, WITHIN.first_token),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
 }
 
+/** @param {number} threads */
+export function waiting(threads) {
+  return threads > 1 ? WAITING.together : WAITING.alone;
+}
+
 /**
- * How many times as fast as the machine below what is neither multiplying nor reading gets on: between the two, each of
- * which is measured in a moment that has moods of its own.
+ * Multiply-adds a second, of all threads: between those from the cache and those from memory, since either is measured
+ * in a moment that has moods of its own.
+ *
+ * @param {NonNullable<Basis['rates']>} rates
+ */
+function multiplies({ compute, float32 }) {
+  return Math.sqrt(compute * (float32 / Float32Array.BYTES_PER_ELEMENT));
+}
+
+/**
+ * How many times as fast as the machine below what is neither multiplying nor reading gets on: between the two too.
  *
  * @param {NonNullable<Basis['rates']>} rates
  */

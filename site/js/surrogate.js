@@ -3,7 +3,7 @@
 
 import { DEFAULT_CATALOG, fileAt } from './catalog.js';
 import { rateOf } from './network.js';
-import { PROMPT_TOKENS, SENTENCE_TOKENS, WAITING } from './predict.js';
+import { PROMPT_TOKENS, SENTENCE_TOKENS, waiting } from './predict.js';
 import { WorkerClient } from './worker_client.js';
 
 /**
@@ -122,5 +122,5 @@ function readingSeconds(model, device, dtype, rates) {
   const head = model.task === 'text_generation' ? vocabulary * hidden : 0;
   const bytes = (sizes.read_bytes * (1 - head / sizes.multiply_adds)) / layers;
   const rate = model.devices[device]?.layout === 'int8' ? rates.int8 : rates.float32;
-  return (bytes / rate) * (rates.threads > 1 ? WAITING : 1);
+  return (bytes / rate) * waiting(rates.threads);
 }
