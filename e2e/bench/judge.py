@@ -1,7 +1,7 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
-Both models on WASM with 2 threads; their default dtypes with 1 too, and on a CPU slowed twice and four
-times; in a second visit, since a first one from this machine tells nothing of a network; first visits
+The sentence model and the chat model on WASM with 2 threads; their default dtypes with 1 too, and on a CPU
+slowed twice and four times; the lab's models under one of these conditions each; in a second visit, since a first one from this machine tells nothing of a network; first visits
 on slow connections; and WebAssembly memory limited for real, where a "yes" must not be false.
 Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,7 @@ from playwright.sync_api import Playwright, sync_playwright
 from .. import chromium
 from ..lasting_browser import open_browser
 from ..renderer_memory import renderers
-from ..server import serve_site
+from ..server import SITE, serve_site
 from ..visit import Visit
 from .judge_report import FIGURES, plot, report
 from .slow_connection import serve_slowly, tell_browser
@@ -34,6 +35,8 @@ MODELS = (
 )  # fmt: skip
 DEFAULTS = tuple(model for model in MODELS if model[2] in ("q4", "q4_1"))
 """What is measured on a slowed CPU too."""
+CONDITIONS = ((2, 1), (1, 1), (2, 4), (1, 2), (2, 2), (1, 4))
+"""Threads, and how many times slower: the models of the lab have one each, in turn."""
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_SECONDS = 0.02
 PAGE = 65536
@@ -41,7 +44,7 @@ LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.F
 
 ANSWER = """
   const model = await pesoleve.load(argument.id, argument);
-  if (argument.id === 'minilm-l6') await model.run(['flying in bad weather on a cold morning at sea']);
+  if (!argument.writes) await model.run(['flying in bad weather on a cold morning at sea']);
   else {
     const messages = [{ role: 'user', content: 'Explain gravity to a six-year-old.' }];
     for await (const _ of model.generate(messages, { max_new_tokens: 32 }));
@@ -117,6 +120,10 @@ class Fitted:
 
 
 def cases() -> Iterator[Case]:
+    models = json.loads((SITE / "models/catalog.json").read_text(encoding="utf-8"))["models"]
+    lab = (model for model in models if model["task"] == "text_classification")
+    for model, (threads, slower) in zip(lab, cycle(CONDITIONS), strict=False):
+        yield Case(model["id"], "wasm", model["default_dtype"], threads, slower)
     for id, device, dtype in MODELS:
         yield Case(id, device, dtype, threads=2)
     for threads in (2, 1):
@@ -150,7 +157,9 @@ def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -
         open_browser(playwright, Path(profile), LAUNCH, {"service_workers": "block"}) as browser,
     ):
         context = browser.context
-        argument = {"id": case.id, "device": case.device, "dtype": case.dtype}
+        argument = {
+            "id": case.id, "device": case.device, "dtype": case.dtype, "writes": case.id == CHAT,
+        }  # fmt: skip
         if case.megabits is None:
             earlier = Visit(context.new_page())
             earlier.open_blank(site)

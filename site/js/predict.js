@@ -41,7 +41,7 @@ const ENGINE_SECONDS = 1.4;
 const RUN_SECONDS = { writing: 0.28, reading: 0.04 };
 const RUN_ALONE = 0.3;
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
-const RUN_BESIDE_CUT = 0.7;
+const RUN_BESIDE_CUT = 0.5;
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
 /** A thread's rates, of the probe; and how much the rest, loading above all, gets on by each. */
 const REFERENCE = { compute: 5.5e9, float32: 7.5e9 };

@@ -11,8 +11,9 @@ import { madeUpWeights, openSurrogate } from './surrogate_host.js';
  * @typedef {{first: number, token: number | null}} Times  seconds: of the prompt, and of a token after it
  */
 
-const PROMPTS = 5;
+const PROMPTS = 12;
 const TOKENS = 24;
+const WARM_UP = { prompts: 5, tokens: 24 };
 const SETTLE_MS = 100;
 
 /** Seconds: what is slower than this is told of after one run. */
@@ -44,14 +45,6 @@ function forgetWeights() {
   return sum;
 }
 
-/** @param {() => Promise<unknown>} run @returns {Promise<number>} seconds */
-async function timed(run) {
-  forgetWeights();
-  const begun = performance.now();
-  await run();
-  return (performance.now() - begun) / 1000;
-}
-
 /** @param {number[]} values */
 function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
@@ -62,13 +55,17 @@ function median(values) {
  *
  * @param {(() => Promise<unknown>)[]} runs
  * @param {number} rounds
+ * @param {() => void} before each of them
  * @returns {Promise<number[]>} seconds of each, the median
  */
-async function inTurns(runs, rounds) {
+async function inTurns(runs, rounds, before) {
   const values = runs.map(() => /** @type {number[]} */ ([]));
   for (let round = 0, spent = 0; round < rounds && spent < PATIENCE * runs.length; round++) {
     for (const [index, run] of runs.entries()) {
-      const seconds = await timed(run);
+      before();
+      const begun = performance.now();
+      await run();
+      const seconds = (performance.now() - begun) / 1000;
       spent += seconds;
       values[index]?.push(seconds);
     }
@@ -92,11 +89,11 @@ async function time(question) {
   const reads = runners.map((runner) => () => runner.read(ids));
   const writes = runners.flatMap(({ write }) => (write === null ? [] : [() => write(7)]));
   // The browser compiles in the background what turns out to be hot.
-  await inTurns(reads, PROMPTS);
-  await inTurns(writes, TOKENS);
+  await inTurns(reads, WARM_UP.prompts, () => {});
+  await inTurns(writes, WARM_UP.tokens, () => {});
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  const firsts = await inTurns(reads, PROMPTS);
-  const tokens = await inTurns(writes, TOKENS);
+  const firsts = await inTurns(reads, PROMPTS, forgetWeights);
+  const tokens = await inTurns(writes, TOKENS, forgetWeights);
   return firsts.map((first, index) => ({ first, token: tokens[index] ?? null }));
 }
 
