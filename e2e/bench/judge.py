@@ -1,8 +1,9 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
-The sentence model and the chat model on WASM with 2 threads; their default dtypes with 1 too, and on a CPU
-slowed twice and four times; the lab's models under one of these conditions each; in a second visit, since a first one from this machine tells nothing of a network; first visits
-on slow connections; and WebAssembly memory limited for real, where a "yes" must not be false.
+The sentence model and the chat model on WASM with 2 threads; their default dtypes with 1 too, and on a
+CPU slowed twice and four times; the lab's models under one of these conditions each; in a second visit,
+since a first one from this machine tells nothing of a network; first visits on slow connections; and
+WebAssembly memory limited for real, where a "yes" must not be false.
 Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
 """
 

@@ -46,9 +46,10 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         f"# Predicted against measured: {datetime.now(UTC):%Y-%m-%d}",
         "",
-        "`python -m e2e.bench.judge`: the sentence model and the chat model on WASM with 2 threads; their "
-        "default dtypes with 1 too, and with the renderer slowed 2 and 4 times; the lab's models under "
-        "one of these conditions each; all in a second visit; and first visits on slow connections. The verdict was frozen before each load. Error is "
+        "`python -m e2e.bench.judge`: the sentence model and the chat model on WASM with 2 threads; "
+        "their default dtypes with 1 too, and with the renderer slowed 2 and 4 times; the lab's models "
+        "under one of these conditions each; all in a second visit; and first visits on slow "
+        "connections. The verdict was frozen before each load. Error is "
         "|predicted − measured| / measured.",
         "",
         "| figure | n | median error | wished for | inside the interval | wished for |",
