@@ -171,6 +171,29 @@ def test_what_each_limit_makes_of_it(
     assert found[9]["device"] == "wasm"  # the GPU cannot, so it is the next that is weighed
 
 
+@pytest.mark.parametrize("id_", [CHAT, "minilm-l6"])
+def test_a_device_half_as_fast_takes_twice_as_long(visit: Visit, isolated_site: str, id_: str) -> None:
+    fast = {"compute": 12e9, "float32": 16e9, "int8": 12e9, "threads": 2}
+    half = {"compute": 6e9, "float32": 8e9, "int8": 6e9, "threads": 2}
+    # Either rate is measured in a moment of its own: one that was slow alone counts for less.
+    odd = {**fast, "compute": 6e9}
+    here = {"plan": {"stored": 10 * MB}}
+    visit.open_blank(isolated_site)
+    given = [{"id": id_, **here, "basis": {"rates": rates}} for rates in (fast, half, odd)]
+    whole, halved, oddly = visit.run_module(JUDGE, given)
+    for name in ("load", "first_token"):
+        seconds = [verdict["seconds"][name]["value"] for verdict in (whole, oddly, halved)]
+        assert seconds == sorted(seconds)
+        assert 1.8 < seconds[2] / seconds[0] <= 2
+        assert seconds[1] / seconds[0] < 1.5
+    if id_ == CHAT:
+        speeds = [verdict["tokens_per_second"]["value"] for verdict in (whole, halved)]
+        assert speeds[0] / speeds[1] == pytest.approx(2)
+    one = {"id": id_, **here, "basis": {"rates": fast}, "choice": {"threads": 1, "isolated": False}}
+    (alone,) = visit.run_module(JUDGE, [one])
+    assert alone["seconds"]["load"]["value"] == pytest.approx(whole["seconds"]["load"]["value"])
+
+
 def test_a_smaller_layout_fits_where_the_fast_one_does_not(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     limits = {"wasm_memory": 500 * MB}
