@@ -18,6 +18,7 @@ from pesoleve_worker.sizing import (
     kv_bytes_per_token,
     model_sizes,
     published_shape,
+    runtime_heap,
     shape_from_config,
     weight_class,
 )
@@ -180,7 +181,7 @@ def test_what_is_tied_is_multiplied_with_and_kept_once() -> None:
     fast = model_sizes(TIED, shape, "float32", layout_bytes(TIED, "float32"), decoded=1000)
     in_blocks = 3200 // 2 + 100 * (4 + 1)  # the table's 4 bits, a scale and a zero point a row
     kept = 4 * (3200 + 32 + 2048) + in_blocks
-    heaps = PYTHON_HEAP + RUNTIME_HEAP + round(HEAP_FACTOR["float32"] * kept)
+    heaps = PYTHON_HEAP + RUNTIME_HEAP["float32"] + round(HEAP_FACTOR["float32"] * kept)
     assert fast.memory_bytes == heaps + rotary_bytes(shape)
     assert fast.loading_bytes == fast.memory_bytes + 1000  # it is expanded a tensor at a time
     assert fast.multiply_adds == 3200 + 2048
@@ -189,6 +190,20 @@ def test_what_is_tied_is_multiplied_with_and_kept_once() -> None:
     small = model_sizes(TIED, shape, "int8", layout_bytes(TIED, "int8"), decoded=1000)
     assert small.read_bytes == 3200 + 2048 + 5 * 164
     assert small.loading_bytes == small.memory_bytes  # its files stay on the disk until then
+
+
+@pytest.mark.parametrize(
+    ("resident", "heap"),
+    [(0, 2**24), (2_000_000, 2**24), (24_000_000, 1.2**6 * 2**24), (10**9, 1.2 * 10**9 + 14e6)],
+)
+def test_a_heap_that_asks_again_and_again_grows_by_fifths(resident: int, heap: float) -> None:
+    found = runtime_heap(resident, "file")
+    # Above half a gigabyte a fifth is more than is ever added at once.
+    assert heap * 0.999 <= found <= heap + (96 * 2**20 if resident == 10**9 else 10)
+
+
+def test_a_decoder_asks_once() -> None:
+    assert runtime_heap(10**9, "float32") == 38_000_000 + 1_070_000_000
 
 
 def test_a_dtype_fits_where_its_smallest_layout_does() -> None:
