@@ -16,6 +16,7 @@ from pesoleve_worker.catalog import Model
 
 from . import chromium
 from .faulty_server import FaultyServer, serve_faulty
+from .known_speed import KNOWN_SPEED
 from .lasting_browser import OpenProfile, open_browser
 from .returning_visitor import ReturningVisitor
 from .server import SITE, serve_site
@@ -125,19 +126,6 @@ def visitor(browser: Browser, browser_context_args: dict[str, Any]) -> Iterator[
     """Somebody whose browser lets the site keep itself."""
     with browser.new_context(**browser_context_args | {"service_workers": "allow"}) as context:
         yield Visitor(context)
-
-
-KNOWN_SPEED = """
-  for (const threads of [1, 2, 3, 4, 6, 8]) {
-    const rates = { compute: 5e9 * threads, float32: 8e9, int8: 4e9, threads };
-    const known = JSON.stringify({ agent: navigator.userAgent, rates });
-    try {
-      localStorage.setItem(`pesoleve.probe.3.${threads}`, known);
-    } catch {
-      // This page is to find no storage.
-    }
-  }
-"""
 
 
 @pytest.fixture(scope="session")

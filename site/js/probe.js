@@ -130,7 +130,13 @@ async function inTurns(ask) {
   }
   const together = (/** @type {keyof Rates} */ rate) =>
     sums[rate].reduce((all, { amount, seconds }) => all + amount / seconds, 0);
-  return { compute: together('compute'), float32: together('float32'), int8: together('int8') };
+  const rates = {
+    compute: together('compute'),
+    float32: together('float32'),
+    int8: together('int8'),
+  };
+  if (Object.values(rates).every(Number.isFinite)) return rates;
+  throw new Error('this clock is too coarse'); // some browsers blunt it, to a tenth of a second
 }
 
 /** @param {Worker} worker @param {object} question @param {AbortSignal} giveUp @returns {Promise<unknown>} */
