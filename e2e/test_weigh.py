@@ -95,6 +95,33 @@ def test_the_device_is_measured_once(visit: Visit, isolated_site: str) -> None:
     assert not any("probe" in path and path.endswith(".wasm") for path in visit.bytes_by_path())
 
 
+@pytest.mark.parametrize("seconds", [0.01, 0])
+def test_rates_are_measured_in_turns_and_not_by_a_clock_that_is_too_coarse(
+    page: Page, isolated_site: str, seconds: float
+) -> None:
+    page.add_init_script(
+        f"""window.asked = [];
+        window.Worker = class {{
+          terminate() {{}}
+          postMessage({{ rate }}) {{
+            if (rate) window.asked.push(rate);
+            setTimeout(() => this.onmessage({{ data: {{ amount: 1e8, seconds: {seconds} }} }}), 10);
+          }}
+        }};
+        Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: 1 }});"""
+    )
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    found = visit.run_module(
+        """const { probe } = await import(new URL('../js/probe.js', location.href));
+        return { rates: await probe(), asked: window.asked };"""
+    )
+    turn = ["compute", "float32", "int8"]
+    assert len(found["asked"]) >= 3 * len(turn)
+    assert found["asked"] == turn * (len(found["asked"]) // len(turn))
+    assert found["rates"] == (dict.fromkeys(turn, 1e10) | {"threads": 1} if seconds else None)
+
+
 def test_a_gpu_is_measured_too_and_once(visit: Visit, isolated_site: str) -> None:
     """SwiftShader is one, if a slow one, which `auto` would not choose."""
     visit.open_blank(isolated_site)
