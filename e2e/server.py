@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pesoleve.serve import ISOLATION, SECURITY, AddHeaders, SiteFiles, create_app
+from pesoleve.serve import ISOLATION, SECURITY, AddHeaders, SiteFiles, create_app, listen
 
 SITE = Path(__file__).parents[1] / "site"
 
@@ -76,9 +75,7 @@ class OtherModels:
 def serve_app(app: ASGIApp, base_path: str = "/") -> Iterator[str]:
     """Serve an application on a free port until the block ends; yields its address."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

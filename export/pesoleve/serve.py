@@ -147,18 +147,32 @@ def create_app(directory: Path, *, base_path: str = "/", isolation: bool = True)
     return AddHeaders(Starlette(routes=routes), headers)
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, on any free port where ``port`` is 0.
+
+    Raises:
+        ExportError: when the port is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named TCP, asyncio sends at once what is written. Else a body waits until its headers are
+    # acknowledged, which a browser puts off: 40 ms for each file.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise ExportError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port."
+        ) from error
+    return listener
+
+
 def run(directory: Path, *, host: str, port: int, base_path: str, isolation: bool) -> None:
     """Serve until interrupted."""
     app = create_app(directory, base_path=base_path, isolation=isolation)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen()
-        except OSError as error:
-            raise ExportError(
-                f"cannot listen on {host}:{port}: {error.strerror}. Choose another with --port."
-            ) from error
+    with listen(host, port) as listener:
         place = "/".join(("", base_path.strip("/"), "")).replace("//", "/")
         shown = f"http://{host}:{listener.getsockname()[1]}{place}"
         console = Console()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from pesoleve.errors import ExportError
-from pesoleve.serve import run
+from pesoleve.serve import listen, run
 
 
 @pytest.fixture
@@ -27,6 +28,25 @@ def taken_port() -> Iterator[int]:
 def test_a_port_that_is_taken_is_named_with_the_way_out(site: Path, taken_port: int) -> None:
     with pytest.raises(ExportError, match=rf"127\.0\.0\.1:{taken_port}: .*in use.*--port"):
         run(site, host="127.0.0.1", port=taken_port, base_path="/", isolation=True)
+
+
+def test_an_answer_does_not_wait_for_the_browser_to_acknowledge_its_headers() -> None:
+    async def sends_at_once() -> bool:
+        accepted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(accept, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                sent_at_once = await accepted
+                writer.close()
+        return sent_at_once
+
+    assert asyncio.run(sends_at_once())
 
 
 def test_it_serves_where_it_says_until_it_is_interrupted(site: Path) -> None:
