@@ -9,14 +9,25 @@ from .visit import Visit
 RATE = """
   const { downlink, files } = argument;
   Object.defineProperty(navigator, 'connection', { value: downlink && { downlink } });
-  performance.getEntriesByType = () => files.map(([bytes, ms]) => (
-    { encodedBodySize: bytes, transferSize: bytes + 300, responseStart: 100, responseEnd: 100 + ms }));
+  performance.getEntriesByType = () => files.map((
+    [encodedBodySize, ms, at, transferSize, initiatorType], index) => {
+    const responseStart = at ?? 1000 * index;
+    return {
+      initiatorType: initiatorType ?? 'fetch',
+      encodedBodySize, transferSize: transferSize ?? encodedBodySize + 300,
+      responseStart, responseEnd: responseStart + ms };
+  });
   const { networkRate } = await import(new URL('../js/network.js', location.href));
   return networkRate();
 """
 MEGABIT = 125_000
 SMALL = [3_000, 0.1]
 """Tells nothing: it came in one piece."""
+# Nor do these: bytes, ms, when, bytes transferred, and what asked.
+UNCHANGED = [25_000, 2, 5_000, 300]
+KEPT = [25_000, 1, 6_000, 0]
+TOGETHER = [[40_000, 10, 100], [2_000, 1, 105]]
+FONT = [35_000, 2, 7_000, 35_300, "link"]
 
 
 @pytest.mark.parametrize(
@@ -30,16 +41,19 @@ SMALL = [3_000, 0.1]
         # As much as a browser tells: it may be more.
         (10, [], 30),
         (10, [[25_000, 100]], 30),
-        (10, [[25_000, 10]], 25),
-        (10, [[25_000, 10], [50_000, 12], SMALL], 40),
-        (None, [[25_000, 100]], 25_000 * 8 / 98_000),
+        (10, [[25_000, 9.7]], 25),
+        (10, [[25_000, 9.7], [50_000, 11.7], SMALL], 40),
+        (10, [[25_000, 9.7], UNCHANGED, KEPT, FONT], 25),
+        (10, [*TOGETHER, [25_000, 9.7]], 25),
+        (None, [[25_000, 101.7]], 2),
+        (None, [UNCHANGED, KEPT, FONT, *TOGETHER], None),
     ],
 )
 def test_a_connection_is_what_the_browser_says_or_its_files_show(
     visit: Visit,
     isolated_site: str,
     downlink: float | None,
-    files: list[list[float]],
+    files: list[list[float | str]],
     megabits: float | None,
 ) -> None:
     visit.open_blank(isolated_site)
