@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pesoleve.serve import CSP
 
@@ -61,13 +61,46 @@ def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) 
     before = page.get_by_test_id("plan-total").inner_text()
     page.get_by_role("radio", name="q8").check()
     expect(page.get_by_test_id("plan-total")).not_to_have_text(before)
+    verdict = page.get_by_test_id("verdict")
+    expect(verdict).to_have_attribute("aria-busy", "false")
     download(page)
     expect(page.get_by_role("button", name="Running in this page")).to_be_disabled()
+    measured = verdict.locator(".corner--measured")
+    expect(measured).to_have_count(4)
+    # The other has a verdict of its own before the click, and the one that runs keeps its.
+    page.get_by_role("radio", name="q4").check()
+    expect(measured).to_have_count(0)
+    expect(verdict).to_have_attribute("aria-busy", "false")
+    assert page.evaluate("document.querySelector('pl-verdict-panel').verdict.dtype") == "q4"
+    page.get_by_role("radio", name="q8").check()
+    expect(measured).to_have_count(4)
+    assert page.evaluate("document.querySelector('pl-verdict-panel').verdict.dtype") == "q8"
     page.get_by_role("radio", name="q4").check()
     download(page)
+    assert page.evaluate("document.querySelector('pl-verdict-panel').verdict.dtype") == "q4"
     # The ledger tells of everything that this page fetched: both dtypes.
     expect(page.locator(".ledger__table tbody tr").filter(has_text="weights-")).to_have_count(3)
     visit.expect_clean(isolated_site)
+
+
+def test_who_asks_before_the_device_is_weighed_sees_what_was_measured(
+    visit: Visit, isolated_site: str
+) -> None:
+    page = visit.page
+    held: list[Route] = []
+    page.route("**/vendor/probe/probe.wasm", lambda route: held.append(route))
+    visit.open(isolated_site, MINILM)
+    expect(page.get_by_text("Weighing this device…")).to_be_visible()
+    page.get_by_role("button", name="Download").click()
+    verdict = page.get_by_test_id("verdict")
+    expect(verdict).to_contain_text("before this device was weighed")
+    expect(page.get_by_text("Weighing this device…")).to_have_count(0)
+    expect(page.locator(".ranking__row").first).to_be_visible(timeout=READY)
+    expect(verdict.locator(".corner--measured")).to_have_count(4)
+    expect(verdict.locator(".corner--predicted")).to_have_count(0)
+    expect_accessible_in_both_schemes(page, "pl-model-card")
+    for route in held:
+        route.continue_()
 
 
 def test_keyboard_only(visit: Visit, isolated_site: str) -> None:

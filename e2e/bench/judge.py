@@ -1,18 +1,22 @@
 """How wrong the weigh-in is: predictions frozen, then measured, in Chromium on this machine.
 
-The sentence model and the chat model on WASM with 2 threads; their default dtypes with 1 too, and on a
-CPU slowed twice and four times; the lab's models under one of these conditions each; in a second visit,
-since a first one from this machine tells nothing of a network; first visits on slow connections; and
-WebAssembly memory limited for real, where a "yes" must not be false.
-Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file.
+Every built model on WASM with 1 and 2 threads, on a CPU as it is and slowed twice and four times, each
+in a second visit, since a first one from this machine tells nothing of a network, and in first visits
+on slow connections. And WebAssembly memory limited for real, where a "yes" must not be false.
+
+Writes ``judged.md``, ``judged.json`` and ``judged.svg`` beside this file. It takes two hours, and keeps
+what it has: ``--go-on`` measures what an interrupted run has not.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import cycle
+from datetime import datetime
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,20 +28,22 @@ from ..lasting_browser import open_browser
 from ..renderer_memory import renderers
 from ..server import SITE, serve_site
 from ..visit import Visit
-from .judge_report import FIGURES, plot, report
+from .judge_report import FIGURES, line, plot, report
 from .slow_connection import serve_slowly, tell_browser
 from .slow_renderer import slowed
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "judged.json"
 MINILM, CHAT = "minilm-l6", "smollm2-135m-instruct"
-MODELS = (
-    (MINILM, "wasm", "fp32"), (MINILM, "wasm", "q4"), (CHAT, "wasm", "q4_1"), (CHAT, "wasm", "q3"),
-    (CHAT, "wasm_small", "q4_1"),
-)  # fmt: skip
-DEFAULTS = tuple(model for model in MODELS if model[2] in ("q4", "q4_1"))
-"""What is measured on a slowed CPU too."""
-CONDITIONS = ((2, 1), (1, 1), (2, 4), (1, 2), (2, 2), (1, 4))
-"""Threads, and how many times slower: the models of the lab have one each, in turn."""
+DEVICES = ("wasm", "wasm_small")
+CONNECTIONS = (None, 20, 100)
+"""Megabits a second; None for a second visit."""
+BESIDE = (
+    (MINILM, "wasm", "fp32", None),
+    (CHAT, "wasm", "q3", None),
+    (MINILM, "wasm", "q4", 5),
+)
+"""With 2 threads: other dtypes, and a connection that takes too long for everything."""
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_SECONDS = 0.02
 PAGE = 65536
@@ -58,18 +64,17 @@ VISIT_BEFORE = f"""
 """
 ONE = f"""
   await new Promise((resolve) => setTimeout(resolve, 1000)); // somebody looks at the page
-  const verdict = await pesoleve.weigh(argument.id, argument);
-  const frozen = structuredClone(verdict);
+  const verdict = structuredClone(await pesoleve.weigh(argument.id, argument));
   const closer = argument.closer
-    ? await pesoleve.weigh(argument.id, {{ ...argument, surrogate: true }})
-    : verdict;
+    ? structuredClone(await pesoleve.weigh(argument.id, {{ ...argument, surrogate: true }}))
+    : null;
   {ANSWER}
   const {{ measuredFigures }} = await import(new URL('../js/pairs.js', location.href));
   const measured = measuredFigures(model.stats);
-  const {{ rates }} = await import(new URL('../js/probe.js', location.href)).then(
-    async ({{ probe }}) => ({{ rates: await probe() }}));
+  const {{ probe }} = await import(new URL('../js/probe.js', location.href));
+  const rates = await probe();
   await model.dispose();
-  return {{ verdict: frozen, closer: structuredClone(closer), measured, rates }};
+  return {{ verdict, closer, measured, rates }};
 """
 TRY = """
   const verdict = await pesoleve.weigh(argument.id, argument);
@@ -100,10 +105,10 @@ class Case:
 class Judged:
     case: Case
     predicted: dict[str, Any]
-    closer: dict[str, Any]
-    """By the model cut to a few layers."""
     measured: dict[str, float]
-    closer_measured: dict[str, float]
+    closer: dict[str, Any] | None
+    """By the model cut to a few layers."""
+    closer_measured: dict[str, float] | None
     """Another first visit: timing a few layers fetches the runtime, which a load then does not."""
     rates: dict[str, float]
 
@@ -122,35 +127,42 @@ class Fitted:
 
 def cases() -> Iterator[Case]:
     models = json.loads((SITE / "models/catalog.json").read_text(encoding="utf-8"))["models"]
-    lab = (model for model in models if model["task"] == "text_classification")
-    for model, (threads, slower) in zip(lab, cycle(CONDITIONS), strict=False):
-        yield Case(model["id"], "wasm", model["default_dtype"], threads, slower)
-    for id, device, dtype in MODELS:
-        yield Case(id, device, dtype, threads=2)
-    for threads in (2, 1):
-        for slower in (1, 2, 4) if threads == 1 else (2, 4):
-            for id, device, dtype in DEFAULTS:
-                yield Case(id, device, dtype, threads, slower)
-    for megabits in (5, 20, 100):
-        yield Case(MINILM, "wasm", "q4", 2, 1, megabits)
-    for megabits in (20, 100):
-        yield Case(CHAT, "wasm", "q4_1", 2, 1, megabits)
+    built = [
+        (model["id"], device, model["default_dtype"])
+        for model in models
+        for device in DEVICES
+        if device in model["devices"]
+    ]
+    for id, device, dtype, megabits in BESIDE:
+        yield Case(id, device, dtype, 2, 1, megabits)
+    for megabits, slower, threads in product(CONNECTIONS, (1, 2, 4), (2, 1)):
+        for id, device, dtype in built:
+            yield Case(id, device, dtype, threads, slower, megabits)
 
 
-def measure(playwright: Playwright, site: str, case: Case) -> Judged:
-    closer = visit_once(playwright, site, case, closer=True)
-    told = closer if case.megabits is None else visit_once(playwright, site, case, closer=False)
+def measure(playwright: Playwright, case: Case) -> Judged:
+    """Measure one, where the connection is slow by a cut of the model only on the CPU as it is."""
+    isolated = case.threads > 1
+    visit = partial(visit_once, playwright, case)
+    by_cut: dict[str, Any] | None
+    if case.megabits is None:
+        with serve_site(isolation=isolated) as site:
+            told = by_cut = visit(site, closer=True)
+    else:
+        with serve_slowly(case.megabits, LATENCY_SECONDS, isolation=isolated) as site:
+            told = visit(site, closer=False)
+            by_cut = visit(site, closer=True) if (case.threads, case.slower) == (2, 1) else None
     return Judged(
         case,
         figures(told["verdict"]),
-        figures(closer["closer"]),
         told["measured"],
-        closer["measured"],
+        by_cut and figures(by_cut["closer"]),
+        by_cut and by_cut["measured"],
         told["rates"],
     )
 
 
-def visit_once(playwright: Playwright, site: str, case: Case, *, closer: bool) -> dict[str, Any]:
+def visit_once(playwright: Playwright, case: Case, site: str, *, closer: bool) -> dict[str, Any]:
     """Weigh a model, by a few of its layers too if ``closer``, then load and run it."""
     # A profile on the disk: a private window, which is what other contexts are, keeps no model.
     with (
@@ -202,25 +214,33 @@ def try_limits(playwright: Playwright) -> list[Fitted]:
     return found
 
 
+def rounded(found: Any) -> Any:
+    """Return the same with four digits of each number that was measured."""
+    if isinstance(found, dict):
+        return {key: rounded(value) for key, value in found.items()}
+    return float(f"{found:.4g}") if isinstance(found, float) else found
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--go-on", action="store_true", help="keep what was measured already")
+    results: dict[str, Any] = {"fitted": [], "judged": []}
+    if parser.parse_args().go_on:
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    done = [Case(**row["case"]) for row in results["judged"]]
+    left = [case for case in cases() if case not in done]
     with sync_playwright() as playwright:
-        fitted = try_limits(playwright)
-        judged = []
-        with serve_site() as isolated, serve_site(isolation=False) as plain:
-            for case in cases():
-                if case.megabits is None:
-                    site = isolated if case.threads > 1 else plain
-                    judged.append(measure(playwright, site, case))
-                else:
-                    with serve_slowly(case.megabits, LATENCY_SECONDS) as slow:
-                        judged.append(measure(playwright, slow, case))
-                print(judged[-1], flush=True)
-    results = {"judged": [asdict(row) for row in judged], "fitted": [asdict(row) for row in fitted]}
-    (HERE / "judged.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    text = report(results)
-    (HERE / "judged.md").write_text(text, encoding="utf-8")
+        results["fitted"] = results["fitted"] or [asdict(row) for row in try_limits(playwright)]
+        for number, case in enumerate(left, start=1):
+            results["judged"].append(rounded(asdict(measure(playwright, case))))
+            print(
+                f"{datetime.now():%H:%M:%S} {number} of {len(left)}: {line(results['judged'][-1])}",
+                flush=True,
+            )
+            RESULTS.write_text(json.dumps(results) + "\n", encoding="utf-8")
+    (HERE / "judged.md").write_text(report(results), encoding="utf-8")
     plot(results, HERE / "judged.svg")
-    print(text)
+    print(report(results))
 
 
 if __name__ == "__main__":

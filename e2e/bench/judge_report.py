@@ -26,7 +26,12 @@ GOALS = {"tokens_per_second": 0.2, "first_token": 0.2, "load": 0.2, "memory": 0.
 
 TIMED = ("download", "load", "first_token", "tokens_per_second")
 COVERAGE = 0.9
-
+KINDS = {
+    "threads": "threads: {}",
+    "slower": "slowed: {}",
+    "megabits": "first visit, {} Mbit/s",
+    "id": "{}",
+}
 
 Pair = tuple[dict[str, Any], dict[str, Any], float]
 
@@ -35,6 +40,8 @@ def pairs(results: dict[str, Any], figure: str, by: str = "predicted") -> Iterat
     """Yield (case, predicted, measured). A download is judged where there was a network to tell of."""
     for row in results["judged"]:
         first_visit = row["case"]["megabits"] is not None
+        if row[by] is None:
+            continue
         got = row["measured" if by == "predicted" else "closer_measured"]
         predicted, measured = row[by].get(figure), got.get(figure)
         if predicted is None or measured is None or (figure == "download" and not first_visit):
@@ -46,11 +53,9 @@ def report(results: dict[str, Any]) -> str:
     lines = [
         f"# Predicted against measured: {datetime.now(UTC):%Y-%m-%d}",
         "",
-        "`python -m e2e.bench.judge`: the sentence model and the chat model on WASM with 2 threads; "
-        "their default dtypes with 1 too, and with the renderer slowed 2 and 4 times; the lab's models "
-        "under one of these conditions each; all in a second visit; and first visits on slow "
-        "connections. The verdict was frozen before each load. Error is "
-        "|predicted − measured| / measured.",
+        "`python -m e2e.bench.judge`: every built model on WASM with 1 and 2 threads, the renderer as "
+        "it is and slowed 2 and 4 times, in a second visit and in first visits on slow connections. "
+        "The verdict was frozen before each load. Error is |predicted − measured| / measured.",
         "",
         "| figure | n | median error | wished for | inside the interval | wished for |",
         "|---|---:|---:|---:|---:|---:|",
@@ -59,17 +64,44 @@ def report(results: dict[str, Any]) -> str:
     rows += [(figure, f"{FIGURES[figure]}, by a few layers", "closer") for figure in TIMED]
     for figure, label, by in rows:
         found = list(pairs(results, figure, by))
-        errors = [abs(predicted["value"] - got) / got for _, predicted, got in found]
         inside = [predicted["low"] <= got <= predicted["high"] for _, predicted, got in found]
         lines.append(
-            f"| {label} | {len(found)} | {statistics.median(errors):.0%} | {GOALS[figure]:.0%} "
+            f"| {label} | {len(found)} | {_median_error(found)} | {GOALS[figure]:.0%} "
             f"| {statistics.mean(inside):.0%} | {COVERAGE:.0%} |"
         )
-    fitted = results["fitted"]
+    lines += ["", *_by_kind(results), "", *_limits(results["fitted"]), "", *_rows(results["judged"])]
+    return "\n".join([*lines, "", "![predicted against measured](judged.svg)", ""])
+
+
+def _by_kind(results: dict[str, Any]) -> list[str]:
+    """What the error depends on."""
+    lines = [
+        "Median error by threads, CPU, connection and model:",
+        "",
+        "| | " + " | ".join(FIGURES.values()) + " |",
+        "|---|" + "---:|" * len(FIGURES),
+    ]
+    for key, label in KINDS.items():
+        values = dict.fromkeys(row["case"][key] for row in results["judged"])
+        for value in values:
+            cells = (
+                _median_error([pair for pair in pairs(results, figure) if pair[0][key] == value])
+                for figure in FIGURES
+            )
+            shown = "second visit" if value is None else label.format(value)
+            lines.append(f"| {shown} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _median_error(found: list[Pair]) -> str:
+    errors = [abs(predicted["value"] - got) / got for _, predicted, got in found]
+    return f"{statistics.median(errors):.0%}" if errors else ""
+
+
+def _limits(fitted: list[dict[str, Any]]) -> list[str]:
     false_yes = [row for row in fitted if row["verdict"] in ("yes", "tight") and not row["loaded"]]
     false_no = [row for row in fitted if row["verdict"] == "no" and row["loaded"]]
-    lines += [
-        "",
+    return [
         f"With WebAssembly memory limited by V8 itself: {len(fitted)} loads, {len(false_yes)} false "
         f"“yes”, {len(false_no)} false “no”.",
         "",
@@ -80,21 +112,26 @@ def report(results: dict[str, Any]) -> str:
             f"| {'yes' if row['loaded'] else row['code']} |"
             for row in fitted
         ),
-        "",
-        "| model | dtype | device | threads | slowed | Mbit/s "
-        + "".join(f"| {label} " for label in FIGURES.values())
-        + "|",
-        "|---|---|---|---:|---:|---:|" + "---:|" * len(FIGURES),
     ]
-    for row in results["judged"]:
-        case = row["case"]
-        lines.append(
-            f"| {case['id']} | {case['dtype']} | {case['device']} | {case['threads']} "
-            f"| {case['slower']} | {case['megabits'] or ''} "
-            + "".join(f"| {_cell(row, figure)} " for figure in FIGURES)
-            + "|"
-        )
-    return "\n".join([*lines, "", "![predicted against measured](judged.svg)", ""])
+
+
+def _rows(judged: list[dict[str, Any]]) -> list[str]:
+    return [
+        "| model | dtype | device | threads | slowed | Mbit/s | " + " | ".join(FIGURES.values()) + " |",
+        "|---|---|---|---:|---:|---:|" + "---:|" * len(FIGURES),
+        *map(line, judged),
+    ]
+
+
+def line(row: dict[str, Any]) -> str:
+    """Return a row of the table: a load, predicted → measured."""
+    case = row["case"]
+    return (
+        f"| {case['id']} | {case['dtype']} | {case['device']} | {case['threads']} "
+        f"| {case['slower']} | {case['megabits'] or ''} | "
+        + " | ".join(_cell(row, figure) for figure in FIGURES)
+        + " |"
+    )
 
 
 def _cell(row: dict[str, Any], figure: str) -> str:

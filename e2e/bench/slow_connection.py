@@ -64,9 +64,10 @@ class SlowConnection:
 
 
 @contextmanager
-def serve_slowly(megabits: float, latency: float) -> Iterator[str]:
+def serve_slowly(megabits: float, latency: float, *, isolation: bool = True) -> Iterator[str]:
     """Serve the site over such a connection until the block ends; yields its address."""
-    with serve_app(SlowConnection(create_app(SITE), megabits * 1e6 / 8, latency)) as address:
+    app = create_app(SITE, isolation=isolation)
+    with serve_app(SlowConnection(app, megabits * 1e6 / 8, latency)) as address:
         yield address
 
 

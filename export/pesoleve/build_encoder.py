@@ -108,7 +108,7 @@ def build_encoder(recipe: Recipe, stages: Stages) -> Built:
         devices=dict.fromkeys(("wasm", "webgpu"), device),
         canary=Canary(
             recipe.canary.inputs,
-            {name: result.canary for name, result in measured.items()},
+            {name: _rounded(result.canary) for name, result in measured.items()},
             recipe.canary.tolerance,
         ),
     )
@@ -204,3 +204,9 @@ def _measure(
         },
     )
     return Measured.from_json(told)
+
+
+def _rounded(vectors: list[list[float]]) -> list[list[float]]:
+    """Return what a canary needs: a four-hundredth of the tightest tolerance, in a catalog that every
+    visitor fetches."""
+    return [[round(value, 5) for value in vector] for vector in vectors]

@@ -23,6 +23,8 @@ export class VerdictPanel extends PageElement {
   /** @override */
   static properties = {
     verdict: { attribute: false },
+    dtype: {},
+    decided: { type: Boolean },
     measured: { attribute: false },
     writes: { type: Boolean },
     fetches: { type: Number },
@@ -33,6 +35,10 @@ export class VerdictPanel extends PageElement {
     super();
     /** @type {Verdict | null} */
     this.verdict = null;
+    /** What is weighed now: the verdict is on what was chosen before, until the next one is there. */
+    this.dtype = '';
+    /** Whether the visitor has asked for the model. */
+    this.decided = false;
     /** What was measured of the model that runs, if it is this one. @type {import('../js/pairs.js').Figures} */
     this.measured = {};
     /** Whether the model writes, and has a speed. */
@@ -50,12 +56,12 @@ export class VerdictPanel extends PageElement {
   /** @override */
   render() {
     const { verdict } = this;
-    if (verdict === null) {
-      return html`<div class="verdict verdict--waiting"><p role="status">${t('verdict.waiting')}</p></div>`;
-    }
     const rows = ROWS.filter(([name]) => this.writes || name !== 'tokens_per_second');
+    if (verdict === null) return this.decided ? this.renderMissed(rows) : renderWaiting();
+    const stale = verdict.dtype !== this.dtype;
     return html`
-      <div class="verdict verdict--${verdict.verdict}" data-testid="verdict">
+      <div class="verdict verdict--${verdict.verdict} ${stale ? 'verdict--stale' : ''}" aria-busy=${stale}
+           data-testid="verdict">
         <p class="verdict__answer" role="status">${t(`verdict.${verdict.verdict}`)}</p>
         ${
           verdict.reasons.length === 0
@@ -80,6 +86,16 @@ export class VerdictPanel extends PageElement {
       </div>`;
   }
 
+  /** Who asks at once has what was measured, and nothing that was predicted. @param {typeof ROWS} rows */
+  renderMissed(rows) {
+    const measured = rows.filter(([name]) => this.measured[name] !== undefined);
+    return html`
+      <div class="verdict verdict--missed" data-testid="verdict">
+        <p>${t('verdict.missed')}</p>
+        <dl class="verdict__figures">${measured.map(([name, , show]) => this.renderRow(name, null, show))}</dl>
+      </div>`;
+  }
+
   /** @param {FigureName} name @param {Figure | null} figure @param {(value: number) => string} show */
   renderRow(name, figure, show) {
     const value = this.measured[name];
@@ -99,6 +115,10 @@ export class VerdictPanel extends PageElement {
         }
       </div>`;
   }
+}
+
+function renderWaiting() {
+  return html`<div class="verdict verdict--waiting"><p role="status">${t('verdict.waiting')}</p></div>`;
 }
 
 /** @param {Figure['kind']} kind */

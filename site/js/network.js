@@ -5,7 +5,7 @@ import { pairs } from './pairs.js';
 /** @typedef {{value: number, low: number, high: number}} Rate  bytes a second */
 
 /** A smaller file tells of latency, not of the connection. */
-const TELLING_BYTES = 20_000;
+const TELLING_BYTES = 15_000;
 
 /** What the answer to a request takes beside its bytes' way: the server reads the file, the browser hands it on. */
 const BESIDE_MS = 1.7;

@@ -23,6 +23,7 @@ import { chooseLocale, setLocale, t } from './i18n.js';
 import { labModels } from './lab.js';
 import { LoadProgress } from './load_state.js';
 import { keepOffline, keepRuntimes } from './offline.js';
+import { moveFocus } from './page_focus.js';
 import { keepPair, measuredFigures } from './pairs.js';
 import { catalog, load, plan } from './pesoleve.js';
 import { WeighIn } from './weigh_in.js';
@@ -139,8 +140,12 @@ class Page extends PageElement {
       const found = await plan(entry.id, { device, dtype });
       if (entry !== this.entry || dtype !== this.dtype) return;
       this.plan = found;
-      if (this.state.kind !== 'ready')
-        await this.weighIn.weigh(entry.id, dtype, () => this.deciding(entry, dtype));
+      if (this.running(dtype) !== null) return;
+      const deciding = () => this.deciding(entry, dtype);
+      await this.weighIn.weigh(entry.id, dtype, deciding);
+      // A few layers tell more than a probe, where they disturb no model that runs.
+      if (this.state.kind !== 'ready' && deciding())
+        await this.weighIn.timeIfCheap(entry.id, dtype, deciding);
     } catch (error) {
       this.fail(error);
     }
@@ -148,8 +153,14 @@ class Page extends PageElement {
 
   /** Whether `entry` in `dtype` is still what the visitor decides on. @param {Entry | null} entry @param {string} dtype */
   deciding(entry, dtype) {
-    const busy = ['loading', 'ready'].includes(this.state.kind);
-    return entry === this.entry && dtype === this.dtype && !busy;
+    const decided = this.state.kind === 'loading' || this.running(dtype) !== null;
+    return entry === this.entry && dtype === this.dtype && !decided;
+  }
+
+  /** The state of a model that runs in this dtype. @param {string} dtype */
+  running(dtype) {
+    const { state } = this;
+    return state.kind === 'ready' && state.model.stats.dtype === dtype ? state : null;
   }
 
   /** Run the model cut to a few of its layers. */
@@ -187,7 +198,7 @@ class Page extends PageElement {
       // Asked for, not waited for: a browser that asks the visitor keeps the files either way.
       navigator.storage?.persist?.().then(() => this.refreshStored());
       const predicted = this.plan.total - this.plan.stored;
-      const { verdict } = this.weighIn;
+      const verdict = this.weighIn.of(this.dtype);
       const model = await load(this.entry.id, {
         device,
         dtype: this.dtype,
@@ -233,22 +244,8 @@ class Page extends PageElement {
   /** @override @param {Map<string, unknown>} changed */
   updated(changed) {
     if (!changed.has('state')) return;
-    // The button that had the focus is gone: the keyboard goes on where the eye does.
     const before = /** @type {State | undefined} */ (changed.get('state'));
-    if (this.state.kind === before?.kind) return;
-    if (this.state.kind === 'loading') this.focusIn('pl-load-progress', 'button');
-    if (this.state.kind === 'paused') this.focusIn('pl-model-card', '.button');
-    if (this.state.kind === 'ready') {
-      this.focusIn('pl-semantic-search', 'input');
-      this.focusIn('pl-chat-panel', '.chat__prompt');
-    }
-  }
-
-  /** @param {string} component @param {string} control */
-  async focusIn(component, control) {
-    const element = /** @type {PageElement | null} */ (this.querySelector(component));
-    await element?.updateComplete;
-    /** @type {HTMLElement | null | undefined} */ (element?.querySelector(control))?.focus();
+    if (this.state.kind !== before?.kind) moveFocus(this, this.state.kind);
   }
 
   /** @override */
@@ -257,6 +254,8 @@ class Page extends PageElement {
     if (state.kind === 'starting') return html`<p role="status">${t('page.starting')}</p>`;
     const busy = state.kind === 'loading';
     const model = state.kind === 'ready' ? state.model : null;
+    const running = this.running(this.dtype);
+    const weighed = busy ? this.weighIn.of(this.dtype) : this.weighIn.verdict;
     return html`
       ${
         state.kind === 'failed'
@@ -269,10 +268,10 @@ class Page extends PageElement {
           : html`
             <pl-model-picker .models=${this.main} current=${entry.id} ?busy=${busy}></pl-model-picker>
             <pl-weight-ladder current=${entry.weight_class} parameters=${entry.parameters.total}></pl-weight-ladder>
-            <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${this.weighIn.verdict}
+            <pl-model-card .model=${entry} .plan=${this.plan} .verdict=${running === null ? weighed : running.verdict}
                            .measured=${model === null ? {} : measuredFigures(model.stats)}
                            dtype=${this.dtype} ?busy=${busy} ?timing=${this.weighIn.timing}
-                           ?loaded=${model?.stats.dtype === this.dtype}
+                           ?loaded=${running !== null}
                            ?paused=${state.kind === 'paused'}></pl-model-card>`
       }
       ${state.kind === 'loading' ? html`<pl-load-progress .state=${state.progress}></pl-load-progress>` : nothing}

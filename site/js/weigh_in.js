@@ -28,6 +28,11 @@ export class WeighIn {
     this.onChange();
   }
 
+  /** The verdict on this dtype: the latest may be on the one that was chosen before. @param {string} dtype */
+  of(dtype) {
+    return this.verdict?.dtype === dtype ? this.verdict : null;
+  }
+
   /** @param {string} id @param {string} dtype @param {Wanted} wanted */
   async weigh(id, dtype, wanted) {
     await new Promise((resolve) => setTimeout(resolve, UNDECIDED_MS));
@@ -36,8 +41,11 @@ export class WeighIn {
     if (!wanted()) return;
     this.verdict = found;
     this.onChange();
-    // The runtime is here since another model was loaded: a few layers tell more than a probe.
-    if (this.runtimeIsHere && found.basis === 'probe') await this.time(id, dtype, wanted);
+  }
+
+  /** Time a cut model where nothing but it would be fetched. @param {string} id @param {string} dtype @param {Wanted} wanted */
+  async timeIfCheap(id, dtype, wanted) {
+    if (this.runtimeIsHere && this.verdict?.basis === 'probe') await this.time(id, dtype, wanted);
   }
 
   /** Run the model cut to a few of its layers. @param {string} id @param {string} dtype @param {Wanted} wanted */
