@@ -51,8 +51,10 @@ LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.F
 
 ANSWER = """
   const model = await pesoleve.load(argument.id, argument);
-  if (!argument.writes) await model.run(['flying in bad weather on a cold morning at sea']);
-  else {
+  if (!argument.writes) {
+    for (let run = 0; run < 7; run += 1)
+      await model.run(['flying in bad weather on a cold morning at sea']);
+  } else {
     const messages = [{ role: 'user', content: 'Explain gravity to a six-year-old.' }];
     for await (const _ of model.generate(messages, { max_new_tokens: 32 }));
   }

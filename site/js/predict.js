@@ -20,8 +20,11 @@ const READING = { file: 1, float32: 1, int8: 2.2, blocks: 1 };
 const WAITING = { alone: 1.2, together: 1.4 };
 
 /** A prompt's seconds, in those of the probe: a kernel that multiplies matrices reads what it has once for several
- * rows. */
-const MULTIPLYING = 0.39;
+ * rows. A sentence is little for threads to share. */
+const MULTIPLYING = {
+  writing: { alone: 0.39, together: 0.39 },
+  reading: { alone: 0.56, together: 1 },
+};
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
 const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
@@ -35,11 +38,13 @@ const ASKING_SECONDS = 0.6;
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
-/** Python and ONNX Runtime, and what a first run takes beside multiplying, on the machine below: the browser still
- * compiles, which a second CPU does meanwhile where the model has one thread. */
+/** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine below. While it first writes, the
+ * browser still compiles, which a second CPU does meanwhile where the model has one thread. */
 const ENGINE_SECONDS = 1.4;
-const RUN_SECONDS = { writing: 0.28, reading: 0.04 };
-const RUN_ALONE = 0.3;
+const RUN_SECONDS = {
+  writing: { alone: 0.084, together: 0.28 },
+  reading: { alone: 0.01, together: 0.02 },
+};
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = 0.5;
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
@@ -121,8 +126,9 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const writes = model.task === 'text_generation';
   const layout = model.devices[device]?.layout ?? 'file';
   const speed = rates === null ? 1 : pace(rates);
-  const alone = rates === null || rates.threads > 1 ? 1 : RUN_ALONE;
-  const running = (alone * RUN_SECONDS[writes ? 'writing' : 'reading']) / speed;
+  const doing = writes ? 'writing' : 'reading';
+  const threads = rates === null || rates.threads > 1 ? 'together' : 'alone';
+  const running = RUN_SECONDS[doing][threads] / speed;
   if (surrogate !== null) {
     const { first, token } = surrogate;
     return {
@@ -151,7 +157,10 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const reading = waiting(rates.threads) * READING[layout] * sizes.read_bytes;
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
   return {
-    first_token: about((MULTIPLYING * work) / multiplies(rates) + running, WITHIN.first_token),
+    first_token: about(
+      (MULTIPLYING[doing][threads] * work) / multiplies(rates) + running,
+      WITHIN.first_token,
+    ),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
 }
