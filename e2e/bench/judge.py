@@ -147,8 +147,8 @@ def cases() -> Iterator[Case]:
 
 
 def measure(playwright: Playwright, case: Case) -> Judged:
-    """Measure one. On a slow connection a cut of the model, which takes a visit to itself, is timed only
-    for the two of the page, with two threads and the CPU as it is."""
+    """Measure one. On a slow connection a cut of the model, which takes a visit to itself, is timed for
+    the two of the page alone, with two threads and the CPU as it is."""
     isolated = case.threads > 1
     visit = partial(visit_once, playwright, case)
     by_cut: dict[str, Any] | None
