@@ -192,8 +192,8 @@ export class ModelCard extends PageElement {
       </ul>
       <p class="scale__device">${t(`device.${device}`)}: ${t(`reason.${choice.reason}`, { adapter: choice.adapter })}
         ${t(choice.threads === 1 ? 'threads.one' : 'threads.many', { count: choice.threads })}</p>
-      <pl-verdict-panel .verdict=${this.verdict} dtype=${this.dtype} ?decided=${this.busy || this.loaded}
-                        .measured=${this.loaded ? this.measured : {}}
+      <pl-verdict-panel .verdict=${this.verdict} ?stale=${![undefined, this.dtype].includes(this.verdict?.dtype)}
+                        ?decided=${this.busy || this.loaded} .measured=${this.loaded ? this.measured : {}}
                         ?writes=${this.model?.task === 'text_generation'} ?timing=${this.timing}
                         fetches=${this.busy || this.loaded ? 0 : plan.timing}></pl-verdict-panel>
       ${plan.stored > 0 ? html`<p class="scale__stored">${t('card.stored', { stored: megabytes(plan.stored, 2) })}</p>` : nothing}

@@ -23,7 +23,7 @@ export class VerdictPanel extends PageElement {
   /** @override */
   static properties = {
     verdict: { attribute: false },
-    dtype: {},
+    stale: { type: Boolean },
     decided: { type: Boolean },
     measured: { attribute: false },
     writes: { type: Boolean },
@@ -35,8 +35,8 @@ export class VerdictPanel extends PageElement {
     super();
     /** @type {Verdict | null} */
     this.verdict = null;
-    /** What is weighed now: the verdict is on what was chosen before, until the next one is there. */
-    this.dtype = '';
+    /** Whether the verdict is on what was chosen before, until the next one is there. */
+    this.stale = false;
     /** Whether the visitor has asked for the model. */
     this.decided = false;
     /** What was measured of the model that runs, if it is this one. @type {import('../js/pairs.js').Figures} */
@@ -58,9 +58,8 @@ export class VerdictPanel extends PageElement {
     const { verdict } = this;
     const rows = ROWS.filter(([name]) => this.writes || name !== 'tokens_per_second');
     if (verdict === null) return this.decided ? this.renderMissed(rows) : renderWaiting();
-    const stale = verdict.dtype !== this.dtype;
     return html`
-      <div class="verdict verdict--${verdict.verdict} ${stale ? 'verdict--stale' : ''}" aria-busy=${stale}
+      <div class="verdict verdict--${verdict.verdict} ${this.stale ? 'verdict--stale' : ''}" aria-busy=${this.stale}
            data-testid="verdict">
         <p class="verdict__answer" role="status">${t(`verdict.${verdict.verdict}`)}</p>
         ${

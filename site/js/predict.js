@@ -23,16 +23,16 @@ const WAITING = { alone: 1.2, together: 1.4 };
  * rows. A sentence is little for threads to share. */
 const MULTIPLYING = {
   writing: { alone: 0.39, together: 0.39 },
-  reading: { alone: 0.56, together: 1 },
+  reading: { alone: 0.56, together: 0.9 },
 };
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
 const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
 
-/** Seconds for a byte of a download beside its way here: hashed, decoded, and written to the disk. And until the first is
- * asked for: workers begin, and the catalog is read. */
-const ARRIVING = 8e-9;
-const ASKING_SECONDS = 0.6;
+/** Seconds for a byte of a download beside its way here, where neither waits for the other: hashed, decoded, and written
+ * to the disk. And until the first is asked for: requests go there and back, and workers begin. */
+const ARRIVING = 3.2e-8;
+const ASKING_SECONDS = { waiting: 0.6, working: 0.12 };
 
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
@@ -40,7 +40,7 @@ const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine below. While it first writes, the
  * browser still compiles, which a second CPU does meanwhile where the model has one thread. */
-const ENGINE_SECONDS = 1.4;
+const ENGINE_SECONDS = 1.3;
 const RUN_SECONDS = {
   writing: { alone: 0.084, together: 0.28 },
   reading: { alone: 0.01, together: 0.02 },
@@ -87,11 +87,11 @@ export function predict(basis, device, sizes) {
   const warm = plan.stored >= plan.model;
   const writes = model.task === 'text_generation';
   const machine = rates === null ? 1 : pace(rates);
-  const handling = (ASKING_SECONDS + ARRIVING * toFetch) / machine;
-  const download = network === null ? null : arrives(toFetch, network, handling);
+  const download = network === null ? null : arrives(toFetch, network, machine);
   const opening = OPENING[layout] * sizes.read_bytes;
-  const arrival = warm ? 0 : (download?.value ?? 0);
-  const ready = Math.max(arrival, ENGINE_SECONDS / machine) + opening / machine;
+  // What has come is still to be worked on: the engine's own files, and the last of the model's.
+  const way = warm || network === null ? 0 : toFetch / network.value;
+  const ready = way + (ENGINE_SECONDS + opening) / machine;
   const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
@@ -210,15 +210,19 @@ function about(value, times) {
 }
 
 /**
+ * The way here and what is done with what has come go on at once, and the longer of the two counts most.
+ *
  * @param {number} bytes @param {import('./network.js').Rate} rate
- * @param {number} handling seconds beside their way here
+ * @param {number} machine how many times as fast as the one below
  * @returns {Figure} seconds
  */
-function arrives(bytes, { value, low, high }, handling) {
+function arrives(bytes, { value, low, high }, machine) {
+  const asking = ASKING_SECONDS.waiting + ASKING_SECONDS.working / machine;
+  const handling = (ARRIVING * bytes) / machine;
   return {
-    value: bytes / value + handling,
-    low: bytes / high + handling / 2,
-    high: bytes / low + 2 * handling,
+    value: asking + Math.hypot(bytes / value, handling),
+    low: asking / 2 + bytes / high,
+    high: 2 * asking + Math.hypot(bytes / low, 2 * handling),
     kind: 'predicted',
   };
 }
