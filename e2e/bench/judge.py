@@ -237,6 +237,7 @@ def main() -> None:
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
     done = [Case(**row["case"]) for row in results["judged"]]
     left = [case for case in cases() if case not in done]
+    results["cases"] = len(done) + len(left)
     with sync_playwright() as playwright:
         results["fitted"] = results["fitted"] or [asdict(row) for row in try_limits(playwright)]
         for number, case in enumerate(left, start=1):

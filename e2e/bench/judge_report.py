@@ -55,7 +55,8 @@ def report(results: dict[str, Any]) -> str:
         "",
         "`python -m e2e.bench.judge`: every built model on WASM with 1 and 2 threads, the renderer as "
         "it is and slowed 2 and 4 times, in a second visit and in first visits on slow connections. "
-        "The verdict was frozen before each load. Error is |predicted − measured| / measured.",
+        f"{len(results['judged'])} of {results['cases']} loads. The verdict was frozen before each. "
+        "Error is |predicted − measured| / measured.",
         "",
         "| figure | n | median error | wished for | inside the interval | wished for |",
         "|---|---:|---:|---:|---:|---:|",
