@@ -207,6 +207,6 @@ def _measure(
 
 
 def _rounded(vectors: list[list[float]]) -> list[list[float]]:
-    """Return what a canary needs: a four-hundredth of the tightest tolerance, in a catalog that every
-    visitor fetches."""
-    return [[round(value, 5) for value in vector] for vector in vectors]
+    """Return what a canary needs, a fortieth of the tightest tolerance, in a catalog that every visitor
+    fetches."""
+    return [[round(value, 4) for value in vector] for vector in vectors]
