@@ -61,6 +61,19 @@ def test_the_verdict_comes_before_any_weight(visit: Visit, isolated_site: str) -
     visit.expect_clean(isolated_site)
 
 
+def test_no_model_is_ready_before_it_has_come(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    network = {"value": 1e9, "low": 5e8, "high": 2e9}
+    plan = {"model": 300e6, "total": 310e6}
+    fast, slow = visit.run_module(
+        JUDGE, [{"id": CHAT, "plan": plan, "basis": {"network": network}}, {"id": CHAT, "plan": plan}]
+    )
+    for verdict in (fast, slow):
+        seconds = verdict["seconds"]
+        assert seconds["load"]["value"] >= seconds["download"]["value"]
+    assert slow["seconds"]["download"]["value"] > fast["seconds"]["download"]["value"] > 0
+
+
 def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     for id in (CHAT, "minilm-l6"):

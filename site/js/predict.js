@@ -91,7 +91,8 @@ export function predict(basis, device, sizes) {
   const opening = OPENING[layout] * sizes.read_bytes;
   // What has come is still to be worked on: the engine's own files, and the last of the model's.
   const way = warm || network === null ? 0 : toFetch / network.value;
-  const ready = way + (ENGINE_SECONDS + opening) / machine;
+  const arrival = warm ? 0 : (download?.value ?? 0);
+  const ready = Math.max(arrival, way + (ENGINE_SECONDS + opening) / machine);
   const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
