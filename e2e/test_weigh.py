@@ -74,6 +74,23 @@ def test_no_model_is_ready_before_it_has_come(visit: Visit, isolated_site: str) 
     assert slow["seconds"]["download"]["value"] > fast["seconds"]["download"]["value"] > 0
 
 
+def test_what_a_sentence_takes_is_the_median_of_the_answers(visit: Visit, isolated_site: str) -> None:
+    visit.open_blank(isolated_site)
+    measured = visit.run_module(
+        """
+        const { measuredFigures } = await import(new URL('../js/pairs.js', location.href));
+        const stats = { generations: [], bytes: {}, seconds: {}, memory: {}, files: [] };
+        return argument.map((runs) => measuredFigures({ ...stats, runs }).first_token ?? null);
+        """,
+        [
+            [],
+            [{"inputs": 1, "seconds": 9}, {"inputs": 4, "seconds": 4}, {"inputs": 1, "seconds": 2}],
+            [{"inputs": 1, "seconds": 1}, {"inputs": 1, "seconds": 4}],
+        ],
+    )
+    assert measured == [None, 2, 2.5]
+
+
 def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     for id in (CHAT, "minilm-l6"):
