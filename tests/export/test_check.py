@@ -15,6 +15,9 @@ from tests.sample_entry import sample_model
 
 Edit = Callable[[dict[str, Any]], None]
 
+DIGITS_LEFT_OUT = 0.51e-4
+"""Half of the last digit that a canary's vectors keep, and what float32 adds to it."""
+
 
 def edit(models: Path, change: Edit) -> None:
     """Change the first model of the catalog in ``models``."""
@@ -36,7 +39,8 @@ def test_what_was_just_built_is_whole(models: Path) -> None:
     assert [(row.model, row.dtype) for row in checked] == [
         ("tiny-bert", dtype) for dtype in ("fp32", "q8", "q4")
     ]
-    assert all(row.canary_difference < 1e-5 < row.tolerance for row in checked)
+    # On the machine that recorded them the answers are the same but for the digits that are not kept.
+    assert all(row.canary_difference < DIGITS_LEFT_OUT < row.tolerance for row in checked)
     assert seen == ["tiny-bert fp32", "tiny-bert q8", "tiny-bert q4"]
 
 
