@@ -5,7 +5,7 @@
 // output of the step (GroupQueryAttention sees that they are the same and appends in place).
 
 import { KvCache } from './kv_cache.js';
-import { createTensor, cString, INT64, lastError, pointers, readTensor } from './ort_c.js';
+import { allocate, createTensor, cString, INT64, lastError, pointers, readTensor } from './ort_c.js';
 
 /**
  * @typedef {import('./ort_c.js').OrtModule} OrtModule
@@ -47,10 +47,11 @@ export class WasmDecoder {
       );
     this.inputNames = named([...INPUTS, ...past]);
     this.outputNames = named([...OUTPUTS, ...present]);
-    this.values = module._malloc(4 * (INPUTS.length + past.length));
-    this.results = module._malloc(4 * (OUTPUTS.length + past.length));
-    /** As many ones as the cache has room for: the mask. */
+    this.values = allocate(module, 4 * (INPUTS.length + past.length));
+    this.results = allocate(module, 4 * (OUTPUTS.length + past.length));
+    /** As many ones as the cache has room for, `masked`: the mask. */
     this.ones = 0;
+    this.masked = 0;
     this.reserve(FIRST_TOKENS);
   }
 
@@ -143,18 +144,19 @@ export class WasmDecoder {
   /** @param {number} tokens that the cache is to have room for */
   reserve(tokens) {
     const { module, cache } = this;
-    const before = cache.capacity;
     cache.reserve(tokens, this.length);
-    if (cache.capacity === before) return;
+    if (cache.capacity === this.masked) return;
+    const ones = allocate(module, 8 * cache.capacity);
     module._free(this.ones);
-    this.ones = module._malloc(8 * cache.capacity);
+    this.ones = ones;
+    this.masked = cache.capacity;
     new BigInt64Array(module.HEAPU8.buffer, this.ones, cache.capacity).fill(1n);
   }
 
   /** @param {number[]} values @param {number[]} dims */
   int64(values, dims) {
     const { module } = this;
-    const data = module._malloc(8 * values.length);
+    const data = allocate(module, 8 * values.length);
     values.forEach((value, i) => void module.setValue(data + 8 * i, BigInt(value), 'i64'));
     return { data, tensor: createTensor(module, INT64, data, 8 * values.length, dims) };
   }

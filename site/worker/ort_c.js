@@ -41,7 +41,7 @@ export function createTensor(module, type, data, bytes, dims) {
 
 /** @param {OrtModule} module @param {number} tensor float32 or int64 @returns {number[]} */
 export function readTensor(module, tensor) {
-  const out = module._malloc(16);
+  const out = allocate(module, 16);
   if (module._OrtGetTensorData(tensor, out, out + 4, out + 8, out + 12) !== 0) {
     throw new Error(lastError(module));
   }
@@ -66,9 +66,20 @@ export function lastError(module) {
   return text;
 }
 
+/**
+ * @param {OrtModule} module @param {number} bytes
+ * @returns {number} where there is room for them, to be freed
+ * @throws {Error} where there is none: WebAssembly would write to 0 as to any address
+ */
+export function allocate(module, bytes) {
+  const at = module._malloc(bytes);
+  if (at === 0) throw new Error(`no memory for ${bytes} bytes`);
+  return at;
+}
+
 /** @param {OrtModule} module @param {number[]} values @returns {number} where they are, 32 bits each */
 export function pointers(module, values) {
-  const at = module._malloc(4 * values.length);
+  const at = allocate(module, 4 * values.length);
   values.forEach((value, i) => void module.setValue(at + 4 * i, value, '*'));
   return at;
 }
@@ -76,7 +87,7 @@ export function pointers(module, values) {
 /** @param {OrtModule} module @param {string} text @returns {number} where it is, with a zero behind it */
 export function cString(module, text) {
   const bytes = module.lengthBytesUTF8(text) + 1;
-  const at = module._malloc(bytes);
+  const at = allocate(module, bytes);
   module.stringToUTF8(text, at, bytes);
   return at;
 }
