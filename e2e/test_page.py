@@ -80,6 +80,8 @@ def test_another_dtype_is_weighed_then_loaded(visit: Visit, isolated_site: str) 
     assert page.evaluate("document.querySelector('pl-verdict-panel').verdict.dtype") == "q4"
     # The ledger tells of everything that this page fetched: both dtypes.
     expect(page.locator(".ledger__table tbody tr").filter(has_text="weights-")).to_have_count(3)
+    # While one ran, no layers of the other were timed beside it.
+    assert not any("surrogate_worker" in path for path in visit.bytes_by_path())
     visit.expect_clean(isolated_site)
 
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,24 +24,15 @@ from playwright.sync_api import Playwright, sync_playwright
 from .. import chromium
 from ..lasting_browser import open_browser
 from ..renderer_memory import renderers
-from ..server import SITE, serve_site
+from ..server import serve_site
 from ..visit import Visit
+from .judge_cases import CHAT, MINILM, Case, cases, shapes
 from .judge_report import FIGURES, line, plot, report
 from .slow_connection import serve_slowly, tell_browser
 from .slow_renderer import slowed
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "judged.json"
-MINILM, CHAT = "minilm-l6", "smollm2-135m-instruct"
-DEVICES = ("wasm", "wasm_small")
-CONNECTIONS = (20, 100)
-"""Megabits a second."""
-BESIDE = (
-    (MINILM, "wasm", "fp32", None),
-    (CHAT, "wasm", "q3", None),
-    (MINILM, "wasm", "q4", 5),
-)
-"""With 2 threads: other dtypes, and a connection that takes too long for everything."""
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_SECONDS = 0.02
 PAGE = 65536
@@ -94,16 +83,6 @@ TRY = """
 
 
 @dataclass(frozen=True)
-class Case:
-    id: str
-    device: str
-    dtype: str
-    threads: int
-    slower: float = 1
-    megabits: float | None = None
-
-
-@dataclass(frozen=True)
 class Judged:
     case: Case
     predicted: dict[str, Any]
@@ -125,25 +104,6 @@ class Fitted:
     verdict: str
     loaded: bool
     code: str
-
-
-def cases() -> Iterator[Case]:
-    models = json.loads((SITE / "models/catalog.json").read_text(encoding="utf-8"))["models"]
-    built = [
-        (model["id"], device, model["default_dtype"])
-        for model in models
-        for device in DEVICES
-        if device in model["devices"]
-    ]
-    for id, device, dtype, megabits in BESIDE:
-        yield Case(id, device, dtype, 2, 1, megabits)
-    for slower, threads in product((1, 2, 4), (2, 1)):
-        for id, device, dtype in built:
-            yield Case(id, device, dtype, threads, slower)
-    # The longest downloads come last.
-    built.sort(key=lambda model: model[0] == CHAT)
-    for (id, device, dtype), *conditions in product(built, (2, 1), (1, 2, 4), CONNECTIONS):
-        yield Case(id, device, dtype, *conditions)
 
 
 def measure(playwright: Playwright, case: Case) -> Judged:
@@ -247,9 +207,10 @@ def main() -> None:
                 flush=True,
             )
             RESULTS.write_text(json.dumps(results) + "\n", encoding="utf-8")
-    (HERE / "judged.md").write_text(report(results), encoding="utf-8")
+    text = report(results, dict(shapes()))
+    (HERE / "judged.md").write_text(text, encoding="utf-8")
     plot(results, HERE / "judged.svg")
-    print(report(results))
+    print(text)
 
 
 if __name__ == "__main__":
