@@ -76,14 +76,6 @@ def test_no_model_is_ready_before_it_has_come(visit: Visit, isolated_site: str) 
     assert slow["seconds"]["download"]["value"] > fast["seconds"]["download"]["value"] > 0
 
 
-def test_a_sentence_takes_longer_while_the_browser_compiles(visit: Visit, isolated_site: str) -> None:
-    visit.open_blank(isolated_site)
-    here = {"model": 10e6, "total": 10e6, "stored": 10e6}
-    first, later = visit.run_module(JUDGE, [{"id": "minilm-l6"}, {"id": "minilm-l6", "plan": here}])
-    assert later["seconds"]["download"]["value"] == 0
-    assert first["seconds"]["first_token"]["value"] > later["seconds"]["first_token"]["value"] > 0
-
-
 def test_what_a_sentence_takes_is_the_median_of_the_answers(visit: Visit, isolated_site: str) -> None:
     visit.open_blank(isolated_site)
     measured = visit.run_module(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -36,12 +37,15 @@ RESULTS = HERE / "judged.json"
 LIMITS_MB = (100, 300, 700, 2000)
 LATENCY_SECONDS = 0.02
 PAGE = 65536
+SENTENCES = 41
+"""The browser compiles during the first second: the median of so many is what one takes after it."""
+FIRST_SENTENCES = 7
 LAUNCH: dict[str, Any] = {"executable_path": chromium.find(), "args": chromium.FLAGS}
 
 ANSWER = """
   const model = await pesoleve.load(argument.id, argument);
   if (!argument.writes) {
-    for (let run = 0; run < 7; run += 1)
+    for (let run = 0; run < argument.sentences; run += 1)
       await model.run(['flying in bad weather on a cold morning at sea']);
   } else {
     const messages = [{ role: 'user', content: 'Explain gravity to a six-year-old.' }];
@@ -64,8 +68,9 @@ ONE = f"""
   const measured = measuredFigures(model.stats);
   const {{ probe }} = await import(new URL('../js/probe.js', location.href));
   const rates = await probe();
+  const sentences = model.stats.runs.map(({{ seconds }}) => seconds);
   await model.dispose();
-  return {{ verdict, closer, measured, rates }};
+  return {{ verdict, closer, measured, rates, sentences }};
 """
 TRY = """
   const verdict = await pesoleve.weigh(argument.id, argument);
@@ -92,6 +97,8 @@ class Judged:
     closer_measured: dict[str, float] | None
     """Another first visit: timing a few layers fetches the runtime, which a load then does not."""
     rates: dict[str, float]
+    first_sentences: float | None
+    """What one of the first few took, in seconds: the median."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,7 @@ def measure(playwright: Playwright, case: Case) -> Judged:
         by_cut and figures(by_cut["closer"]),
         by_cut and by_cut["measured"],
         told["rates"],
+        statistics.median(told["sentences"][:FIRST_SENTENCES]) if told["sentences"] else None,
     )
 
 
@@ -140,6 +148,7 @@ def visit_once(playwright: Playwright, case: Case, site: str, *, closer: bool) -
         context = browser.context
         argument = {
             "id": case.id, "device": case.device, "dtype": case.dtype, "writes": case.id == CHAT,
+            "sentences": SENTENCES,
         }  # fmt: skip
         if case.megabits is None:
             earlier = Visit(context.new_page())

@@ -23,7 +23,7 @@ const WAITING = { alone: 1.2, together: 1.4 };
  * rows. A sentence is little for threads to share. */
 const MULTIPLYING = {
   writing: { alone: 0.31, together: 0.31 },
-  reading: { alone: 0.41, together: 0.77 },
+  reading: { alone: 0.35, together: 0.9 },
 };
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
@@ -39,14 +39,13 @@ const ASKING_SECONDS = { waiting: 0.6, working: 0.12 };
 const GUESSING = 1.1;
 
 /** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine below. While it first writes, the
- * browser still compiles, which a second CPU does meanwhile where the model has one thread. */
+ * browser still compiles, which a second CPU does meanwhile where the model has one thread; what a sentence takes is what it
+ * takes after that. */
 const ENGINE_SECONDS = 1.3;
 const RUN_SECONDS = {
   writing: { alone: 0.084, together: 0.28 },
-  reading: { alone: 0.008, together: 0.017 },
+  reading: { alone: 0.006, together: 0.005 },
 };
-/** How much longer a sentence takes in a first visit, while the browser compiles and keeps what it compiled. */
-const FIRST_VISIT = 1.2;
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = 0.5;
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
@@ -98,7 +97,7 @@ export function predict(basis, device, sizes) {
   const way = warm || network === null ? 0 : toFetch / network.value;
   const arrival = warm ? 0 : (download?.value ?? 0);
   const ready = Math.max(arrival, way + (ENGINE_SECONDS + opening) / machine);
-  const speed = predictSpeed({ ...basis, rates }, device, sizes, warm);
+  const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
       value: toFetch,
@@ -125,10 +124,9 @@ export function predict(basis, device, sizes) {
 
 /**
  * @param {Basis} basis @param {string} device @param {import('./catalog_types.js').Sizes} sizes
- * @param {boolean} warm whether the model was here before
  * @returns {{first_token: Figure | null, tokens_per_second: Figure | null}}
  */
-function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes, warm) {
+function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   const guessing = 'ngrams' in filesByRole(model, device, dtype) ? GUESSING : 1;
   const writes = model.task === 'text_generation';
   const layout = model.devices[device]?.layout ?? 'file';
@@ -163,9 +161,11 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes, wa
   if (rates === null) return { first_token: null, tokens_per_second: null };
   const reading = waiting(rates.threads) * READING[layout] * sizes.read_bytes;
   const rate = layout === 'int8' ? rates.int8 : rates.float32;
-  const first = (MULTIPLYING[doing][threads] * work) / multiplies(rates) + running;
   return {
-    first_token: about(first * (warm || writes ? 1 : FIRST_VISIT), WITHIN.first_token),
+    first_token: about(
+      (MULTIPLYING[doing][threads] * work) / multiplies(rates) + running,
+      WITHIN.first_token,
+    ),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
 }

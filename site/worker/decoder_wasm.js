@@ -5,7 +5,15 @@
 // output of the step (GroupQueryAttention sees that they are the same and appends in place).
 
 import { KvCache } from './kv_cache.js';
-import { allocate, createTensor, cString, INT64, lastError, pointers, readTensor } from './ort_c.js';
+import {
+  allocate,
+  createTensor,
+  cString,
+  INT64,
+  lastError,
+  pointers,
+  readTensor,
+} from './ort_c.js';
 
 /**
  * @typedef {import('./ort_c.js').OrtModule} OrtModule
