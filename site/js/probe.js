@@ -1,4 +1,4 @@
-// How fast this device multiplies: measured once, on as many threads as a model would have, two fifths of a second,
+// How fast this device multiplies: measured once, on as many threads as a model would have, a third of a second,
 // and where there is a GPU, a fifth of a second there; and kept.
 
 import { threadCount } from './device.js';
@@ -17,7 +17,7 @@ const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
 const VERSION = 5;
 
 /** With the warm-up and starting it is under half a second. */
-const MEASURED_MS = 200;
+const MEASURED_MS = 150;
 const FEWEST_ROUNDS = 3;
 
 /** Of all threads together, where there is memory to spare: more than a cache holds, which may be tens of megabytes
