@@ -16,7 +16,7 @@ const GPU_WORKER = new URL('../worker/probe_gpu_worker.js', import.meta.url);
 const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
 const VERSION = 5;
 
-/** With the warm-up and starting it is under half a second. */
+/** With the warm-up and starting it is two fifths of a second, and half a second where one thread writes all the weights. */
 const MEASURED_MS = 150;
 const FEWEST_ROUNDS = 3;
 
