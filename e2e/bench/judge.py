@@ -68,9 +68,10 @@ ONE = f"""
   const measured = measuredFigures(model.stats);
   const {{ probe }} = await import(new URL('../js/probe.js', location.href));
   const rates = await probe();
+  const [probed] = performance.getEntriesByType('measure').filter(({{ name }}) => /probe/.test(name));
   const sentences = model.stats.runs.map(({{ seconds }}) => seconds);
   await model.dispose();
-  return {{ verdict, closer, measured, rates, sentences }};
+  return {{ verdict, closer, measured, rates, probe: probed.duration / 1000, sentences }};
 """
 TRY = """
   const verdict = await pesoleve.weigh(argument.id, argument);
@@ -97,6 +98,8 @@ class Judged:
     closer_measured: dict[str, float] | None
     """Another first visit: timing a few layers fetches the runtime, which a load then does not."""
     rates: dict[str, float]
+    probe: float
+    """What measuring these rates took, in seconds."""
     first_sentences: float | None
     """What one of the first few took, in seconds: the median."""
 
@@ -134,6 +137,7 @@ def measure(playwright: Playwright, case: Case) -> Judged:
         by_cut and figures(by_cut["closer"]),
         by_cut and by_cut["measured"],
         told["rates"],
+        told["probe"],
         statistics.median(told["sentences"][:FIRST_SENTENCES]) if told["sentences"] else None,
     )
 

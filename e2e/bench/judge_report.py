@@ -80,6 +80,8 @@ def report(results: dict[str, Any], shapes: Shapes) -> str:
         "",
         _first_sentences(results["judged"]),
         "",
+        _probe(results["judged"]),
+        "",
         *_by_kind(results),
         "",
         *_limits(results["fitted"]),
@@ -112,6 +114,19 @@ def _first_sentences(judged: list[dict[str, Any]]) -> str:
         f"while the browser still compiles, took {median:.2f} times as long, {low:.2f} to {high:.2f} "
         "in half of the loads."
     )
+
+
+def _probe(judged: list[dict[str, Any]]) -> str:
+    """What the probe took in second visits: in a first one it waits for the network too."""
+    said = []
+    for slower in sorted({row["case"]["slower"] for row in judged}):
+        times = [
+            row["probe"] * 1000
+            for row in judged
+            if row["case"]["slower"] == slower and row["case"]["megabits"] is None
+        ]
+        said.append(f"slowed {slower}: {statistics.median(times):.0f} ms ({max(times):.0f} at most)")
+    return f"The probe took, in the median of second visits, {', '.join(said)}."
 
 
 def _by_kind(results: dict[str, Any]) -> list[str]:

@@ -14,66 +14,84 @@
 
 const PAGE = 65536;
 const WIDTH = 2048; // bytes of a row
-const X = 0; // x and y lie in the page before the weights
+const X = 0;
 const Y = 4 * WIDTH;
 const CACHED_ROWS = 12; // 24 KiB of weights: with x, what a first-level cache holds
 
 // A page that is not isolated has a clock of a tenth of a millisecond: what is timed takes some milliseconds.
 const PASSES = 10_000;
 
-/** While the browser compiles what turned out to be hot. */
+/** While the browser compiles what turned out to be hot, weights are written: a slow device has fewer of them when
+ * this is over, and is then measured by as much less. */
 const WARM_UP_MS = 60;
+const WRITTEN_AT_ONCE = 16 * PAGE;
 
 /** @type {Exports | null} */
 let kernels = null;
-let rows = 0; // of weights
+let most = 0; // bytes of weights
+let weights = 0; // where they lie: behind x, and a y of all their rows
 
-/** @param {WebAssembly.Module} module @param {number} wanted bytes of weights */
-async function prepare(module, wanted) {
+/**
+ * @param {WebAssembly.Module} module
+ * @param {number} fewestBytes of weights
+ * @param {number} mostBytes of weights, where there is time to write them
+ * @returns {Promise<number>} what share of them was written
+ */
+async function prepare(module, fewestBytes, mostBytes) {
   const instance = await WebAssembly.instantiate(module);
   kernels = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
-  rows = Math.floor(wanted / WIDTH);
-  kernels.memory.grow(Math.ceil((PAGE + rows * WIDTH) / PAGE));
+  most = mostBytes;
+  weights = Math.ceil((Y + (4 * most) / WIDTH) / PAGE) * PAGE;
+  kernels.memory.grow(Math.ceil((weights + most) / PAGE));
   // Pages that nobody wrote to are one page of zeros, which lies in every cache. 0x3f3f3f3f is 0.75: no
   // product is too small to be normal, which would take a CPU a hundred times longer.
-  new Uint8Array(kernels.memory.buffer).fill(0x3f);
-  RUNS.compute(kernels, 0);
-  for (let pass = 0; pass < 10; pass++) RUNS.int8(kernels, Math.ceil(rows / 8));
-  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+  const bytes = new Uint8Array(kernels.memory.buffer);
+  bytes.fill(0x3f, 0, weights + fewestBytes);
+  const fewest = fewestBytes / most;
+  RUNS.compute(kernels, fewest);
+  for (let pass = 0; pass < 5; pass++) RUNS.int8(kernels, fewest);
+  const measuredFrom = performance.now() + WARM_UP_MS;
+  let written = fewestBytes;
+  while (written < most && performance.now() < measuredFrom) {
+    const end = Math.min(written + WRITTEN_AT_ONCE, most);
+    bytes.fill(0x3f, weights + written, weights + end);
+    written = end;
+  }
+  await new Promise((resolve) => setTimeout(resolve, measuredFrom - performance.now()));
+  return written / most;
 }
 
-/** @type {Record<keyof Rates, (kernels: Exports, rows: number) => number>} once, and how much that was */
+/** @type {Record<keyof Rates, (kernels: Exports, share: number) => number>} once, and how much that was */
 const RUNS = {
-  compute({ gemv_float32 }) {
-    for (let pass = 0; pass < PASSES; pass++) gemv_float32(PAGE, X, Y, CACHED_ROWS, WIDTH);
-    return (PASSES * CACHED_ROWS * WIDTH) / 4;
+  compute({ gemv_float32 }, share) {
+    const passes = Math.ceil(PASSES * share);
+    for (let pass = 0; pass < passes; pass++) gemv_float32(weights, X, Y, CACHED_ROWS, WIDTH);
+    return (passes * CACHED_ROWS * WIDTH) / 4;
   },
-  float32({ gemv_float32 }, rows) {
-    gemv_float32(PAGE, X, Y, rows, WIDTH);
+  float32({ gemv_float32 }, share) {
+    const rows = Math.floor((most * share) / WIDTH);
+    gemv_float32(weights, X, Y, rows, WIDTH);
     return rows * WIDTH;
   },
-  int8({ gemv_int8 }, rows) {
-    gemv_int8(PAGE, X, Y, rows, WIDTH);
+  int8({ gemv_int8 }, share) {
+    const rows = Math.floor((most * share) / WIDTH);
+    gemv_int8(weights, X, Y, rows, WIDTH);
     return rows * WIDTH;
   },
 };
 
-/** @param {keyof Rates} rate @returns {{amount: number, seconds: number}} */
-function time(rate) {
+/** @param {keyof Rates} rate @param {number} share @returns {{amount: number, seconds: number}} */
+function time(rate, share) {
   if (kernels === null) throw new Error('measured before it was prepared');
   const begun = performance.now();
-  const amount = RUNS[rate](kernels, rows);
+  const amount = RUNS[rate](kernels, share);
   return { amount, seconds: (performance.now() - begun) / 1000 };
 }
 
 self.addEventListener('message', async ({ data }) => {
   try {
-    if (data.prepare === undefined) {
-      self.postMessage(time(data.rate));
-    } else {
-      await prepare(data.module, data.prepare);
-      self.postMessage({});
-    }
+    const { module, fewestBytes, mostBytes, rate, share } = data;
+    self.postMessage(module ? await prepare(module, fewestBytes, mostBytes) : time(rate, share));
   } catch (error) {
     self.postMessage({ error: String(error) }); // a rejection would not reach the page
   }
