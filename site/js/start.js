@@ -129,7 +129,7 @@ export async function start(id, options) {
     const result = await client.request('load', { devices, ngrams }, { onProgress });
     const stats = measure(entry, dtype, choice, prepared, result);
     const ends = stats.files
-      .filter(({ role }) => role in (files[devices[0] ?? ''] ?? {}))
+      .filter(({ role }) => role !== 'page')
       .map((file) => file.start + file.seconds);
     stats.seconds = {
       download: Math.max(...ends) - begun / 1000,
