@@ -163,7 +163,9 @@ def weigh(
         ),
     ] = None,
     params: Annotated[str | None, typer.Option(help="A count instead, like 2B.")] = None,
-    dtype: Annotated[list[str] | None, typer.Option(help="Only this; may be repeated.")] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option(help="Only this, which may be any of GGUF's; may be repeated.")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="Fail where no dtype travels in at most this, like 20MB.")
     ] = None,
@@ -173,11 +175,12 @@ def weigh(
     json_: Json = False,
 ) -> None:
     """Say what a model takes in each dtype, on the wire and in memory, before any is downloaded."""
-    from .weigh import only, weigh_count, weigh_source, within
+    from .weigh import only, weigh_count, weigh_source, weighable, within
 
     if (source is None) == (params is None):
         raise typer.BadParameter("give either a source or --params")
-    weighed = weigh_count(str(params)) if source is None else weigh_source(source)
+    dtypes = weighable(dtype or ())
+    weighed = weigh_count(str(params), dtypes) if source is None else weigh_source(source, dtypes)
     if dtype:
         weighed = only(weighed, dtype)
     limited = budget is not None or memory is not None

@@ -124,7 +124,7 @@ def weight_table(console: Console, weighed: Weighed, fits: list[str] | None) -> 
         f"{weighed.weight_class}weight: {count.total / 1e6:,.1f} M parameters, "
         f"{count.embedding / 1e6:,.1f} M of them in embedding tables"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))  # all of it in 80 columns
     headings = ["dtype", "wire\nMB", "range\nMB", "disk\nMB", "memory\nMB", "peak\nMB", "KV\nkB",
                 *(f"at {rate}\nMb/s" for rate in MEGABITS)]  # fmt: skip
     if fits is not None:

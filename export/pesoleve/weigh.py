@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from pesoleve_worker import weighing
-from pesoleve_worker.architecture import ConfigError
 from pesoleve_worker.catalog import Shape
-from pesoleve_worker.formats import DTYPES
+from pesoleve_worker.formats import DTYPES, USUAL
+from pesoleve_worker.model_config import ConfigError
 from pesoleve_worker.sizing import device_sizes, estimate_files, published_shape
 from pesoleve_worker.weighing import Weighed, weigh_tensors
 
@@ -30,33 +31,39 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def weigh_source(source: str) -> Weighed:
+def weighable(names: Iterable[str]) -> list[str]:
+    """Return the usual dtypes and those of ``names`` that there are."""
+    return list(dict.fromkeys([*USUAL, *(name for name in names if name in DTYPES)]))
+
+
+def weigh_source(source: str, dtypes: Sequence[str] = tuple(USUAL)) -> Weighed:
     """Weigh a directory, a ``config.json``, a ``.safetensors`` or ``.gguf`` file, each on a disk or at
-    an address, or a model of the Hugging Face Hub by its id.
+    an address, or a model of the Hugging Face Hub by its id, in ``dtypes``.
 
     Raises:
         SourceError: when it is not there, cannot be read, or its family or a key is unknown or missing.
     """
     path = Path(source)
-    if source.endswith((".gguf", ".safetensors")):
-        return _weigh_header(source, read_header(source))
+    if urlsplit(source).path.endswith((".gguf", ".safetensors")):
+        return _weigh_header(source, read_header(source), dtypes)
+    name, config = source, path
     if path.is_dir():
-        return _weigh_config(str(path / CONFIG), _read_json(path / CONFIG))
-    if "://" in source:
-        return _weigh_config(source, _fetch_json(source))
-    if HUB_ID.fullmatch(source) and not path.exists():
-        return _weigh_config(f"{source}/{CONFIG}", _read_json(_from_hub(source)))
-    return _weigh_config(source, _read_json(path))
+        name, config = str(path / CONFIG), path / CONFIG
+    elif "://" in source:
+        return _weigh_config(source, _fetch_json(source), dtypes)
+    elif HUB_ID.fullmatch(source) and not path.exists():
+        name, config = f"{source}/{CONFIG}", _from_hub(source)
+    return _weigh_config(name, _read_json(config), dtypes)
 
 
-def weigh_count(text: str) -> Weighed:
-    """Weigh ``2B`` or ``22.7M`` parameters.
+def weigh_count(text: str, dtypes: Sequence[str] = tuple(USUAL)) -> Weighed:
+    """Weigh ``2B`` or ``22.7M`` parameters in ``dtypes``.
 
     Raises:
         SourceError: when ``text`` is no count.
     """
     try:
-        return weighing.weigh_count(text)
+        return weighing.weigh_count(text, dtypes)
     except ConfigError as error:
         raise SourceError(str(error)) from error
 
@@ -69,7 +76,8 @@ def only(weighed: Weighed, dtypes: Sequence[str]) -> Weighed:
     """
     for name in dtypes:
         if name not in weighed.dtypes:
-            raise SourceError(f"{name!r} is no dtype; there are: {', '.join(weighed.dtypes)}")
+            there = ", ".join(dict.fromkeys([*weighed.dtypes, *DTYPES]))
+            raise SourceError(f"{name!r} is no dtype; there are: {there}")
     kept = {name: found for name, found in weighed.dtypes.items() if name in dtypes}
     return replace(weighed, dtypes=kept)
 
@@ -101,14 +109,14 @@ def within(weighed: Weighed, budget: str | None, memory: str | None) -> list[str
     return found
 
 
-def _weigh_config(source: str, config: dict[str, Any]) -> Weighed:
+def _weigh_config(source: str, config: dict[str, Any], dtypes: Sequence[str]) -> Weighed:
     try:
-        return weighing.weigh_config(config)
+        return weighing.weigh_config(config, dtypes)
     except ConfigError as error:
         raise SourceError(f"{source}: {error}") from error
 
 
-def _weigh_header(source: str, header: Header) -> Weighed:
+def _weigh_header(source: str, header: Header, dtypes: Sequence[str]) -> Weighed:
     beside = Path(source).with_name(CONFIG)
     config = header.config or (_read_json(beside) if beside.is_file() else {})
     shape: Shape | None
@@ -116,15 +124,14 @@ def _weigh_header(source: str, header: Header) -> Weighed:
         shape = published_shape(config)
     except ValueError:
         shape = None  # the file alone does not tell: the KV cache stays unknown
-    weighed = weigh_tensors(header.tensors, shape)
-    dtypes = weighed.dtypes
+    weighed = weigh_tensors(header.tensors, shape, dtypes)
     sizes = device_sizes(header.tensors, shape, "q8_0")
     # What is left of an unknown mixture of types after zstd is anywhere between those of all types.
-    least = min(form.zstd[0] for form in DTYPES.values())
-    most = max(form.zstd[2] for form in DTYPES.values())
+    least = min(form.zstd[0] for form in USUAL.values())
+    most = max(form.zstd[2] for form in USUAL.values())
     smallest = min(sizes.values(), key=lambda size: size.memory_bytes)
-    dtypes[STORED] = estimate_files(header.stored_bytes, (least, 1, most), smallest, shape)
-    return weighed
+    stored = estimate_files(header.stored_bytes, (least, 1, most), smallest, shape)
+    return replace(weighed, dtypes={**weighed.dtypes, STORED: stored})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

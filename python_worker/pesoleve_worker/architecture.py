@@ -1,7 +1,6 @@
 """Every tensor of a model, from its ``config.json`` alone; standard library only.
 
-The shapes are those of transformers' classes (``modeling_<family>.py``), and so are the defaults of
-keys that a configuration leaves out (``configuration_<family>.py``); tests hold them to theirs.
+The shapes are those of transformers' classes (``modeling_<family>.py``); tests hold them to theirs.
 """
 
 from __future__ import annotations
@@ -9,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
-Config = Mapping[str, Any]
-
-LARGEST_COUNT = 10**9
-"""No width, vocabulary or number of layers is larger; what a stranger pastes may be."""
-MOST_LAYERS = 1000
+from .model_config import Config, ConfigError, ConfigReader, completed
 
 
 @dataclass(frozen=True)
@@ -31,51 +25,6 @@ class TensorShape:
     @property
     def count(self) -> int:
         return prod(self.shape)
-
-
-CONFIG_PROBLEMS = {
-    "not_json": "it is not a JSON object: {detail}",
-    "not_a_count": "{detail!r} is not a count of parameters, like 2B or 22.7M",
-    "unknown_family": "no formula for {detail!r}; there are formulas for {known}",
-    "no_family": "config.json has no model_type",
-    "lacks_key": "config.json lacks {detail}",
-    "not_countable": "{detail} in config.json should be a count",
-}
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be weighed; ``code`` is a key of ``CONFIG_PROBLEMS``."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        self.code = code
-        self.detail = detail
-        super().__init__(CONFIG_PROBLEMS[code].format(detail=detail, known=", ".join(FAMILIES)))
-
-
-class _Reader:
-    """Reads counts from a configuration, and says what it lacks."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-
-    def count(self, key: str, default: int | None = None) -> int:
-        value = self.config.get(key)
-        value = default if value is None else value
-        if value is None:
-            raise ConfigError("lacks_key", key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < LARGEST_COUNT:
-            raise ConfigError("not_countable", key)
-        return value
-
-    def layers(self, key: str, default: int | None = None) -> int:
-        depth = self.count(key, default)
-        if depth > MOST_LAYERS:
-            raise ConfigError("not_countable", key)
-        return depth
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self.config.get(key)
-        return default if value is None else bool(value)
 
 
 def _matrix(name: str, rows: int, columns: int, bias: bool) -> Iterator[TensorShape]:
@@ -95,7 +44,7 @@ def _table(name: str, rows: int, columns: int) -> TensorShape:
     return TensorShape(f"{name}.weight", "embedding", (rows, columns))
 
 
-def _head(read: _Reader, tied: bool, embedding: str, rows: int, columns: int) -> TensorShape:
+def _head(read: ConfigReader, tied: bool, embedding: str, rows: int, columns: int) -> TensorShape:
     to = f"{embedding}.weight" if read.flag("tie_word_embeddings", tied) else None
     return TensorShape("lm_head.weight", "matrix", (rows, columns), to)
 
@@ -109,17 +58,16 @@ class _Decoder:
     """None: as ``attention_bias`` says."""
     head_norms: bool = False
     layer_norms: int = 2
-    head_dim: int | None = None
     fused: bool = False
 
 
 def _decoder(family: _Decoder) -> Callable[[Config], Iterator[TensorShape]]:
     def tensors(config: Config) -> Iterator[TensorShape]:
-        read = _Reader(config)
+        read = ConfigReader(config)
         vocabulary, hidden = read.count("vocab_size"), read.count("hidden_size")
         heads = read.count("num_attention_heads")
         kv_heads = read.count("num_key_value_heads", heads)
-        size = read.count("head_dim", family.head_dim or hidden // heads)
+        size = read.count("head_dim", hidden // heads)
         inner = read.count("intermediate_size")
         said = read.flag("attention_bias", False)
         qkv_bias = said if family.qkv_bias is None else family.qkv_bias
@@ -154,11 +102,11 @@ def _decoder(family: _Decoder) -> Callable[[Config], Iterator[TensorShape]]:
 
 
 def _gpt2(config: Config) -> Iterator[TensorShape]:
-    read = _Reader(config)
+    read = ConfigReader(config)
     vocabulary, hidden = read.count("vocab_size"), read.count("n_embd")
-    inner = read.count("n_inner", 4 * hidden)
+    inner = read.count("n_inner")
     yield _table("transformer.wte", vocabulary, hidden)
-    yield _table("transformer.wpe", read.count("n_positions", 1024), hidden)
+    yield _table("transformer.wpe", read.count("n_positions"), hidden)
     for layer in range(read.layers("n_layer")):
         at = f"transformer.h.{layer}"
         yield from _vectors(f"{at}.ln_1", hidden)
@@ -181,7 +129,7 @@ def _encoder_layer(at: str, hidden: int, inner: int) -> Iterator[TensorShape]:
 
 
 def _bert(config: Config) -> Iterator[TensorShape]:
-    read = _Reader(config)
+    read = ConfigReader(config)
     hidden, inner = read.count("hidden_size"), read.count("intermediate_size")
     yield _table("embeddings.word", read.count("vocab_size"), hidden)
     yield _table("embeddings.position", read.count("max_position_embeddings"), hidden)
@@ -193,7 +141,7 @@ def _bert(config: Config) -> Iterator[TensorShape]:
 
 
 def _distilbert(config: Config) -> Iterator[TensorShape]:
-    read = _Reader(config)
+    read = ConfigReader(config)
     hidden, inner = read.count("dim"), read.count("hidden_dim")
     yield _table("embeddings.word", read.count("vocab_size"), hidden)
     yield _table("embeddings.position", read.count("max_position_embeddings"), hidden)
@@ -204,7 +152,7 @@ def _distilbert(config: Config) -> Iterator[TensorShape]:
 
 def _albert(config: Config) -> Iterator[TensorShape]:
     """The layers of a group are one: they are stored, and counted, once."""
-    read = _Reader(config)
+    read = ConfigReader(config)
     narrow, hidden = read.count("embedding_size", 128), read.count("hidden_size")
     yield _table("embeddings.word", read.count("vocab_size"), narrow)
     yield _table("embeddings.position", read.count("max_position_embeddings"), narrow)
@@ -218,7 +166,7 @@ def _albert(config: Config) -> Iterator[TensorShape]:
 
 
 def _t5(config: Config) -> Iterator[TensorShape]:
-    read = _Reader(config)
+    read = ConfigReader(config)
     vocabulary, hidden = read.count("vocab_size"), read.count("d_model")
     heads, inner = read.count("num_heads"), read.count("d_ff")
     width = heads * read.count("d_kv")
@@ -249,13 +197,11 @@ FAMILIES: Mapping[str, Callable[[Config], Iterator[TensorShape]]] = {
     "llama": _decoder(_Decoder(qkv_bias=None)),
     "mistral": _decoder(_Decoder()),
     "qwen2": _decoder(_Decoder(qkv_bias=True)),
-    "qwen3": _decoder(_Decoder(qkv_bias=None, head_norms=True, head_dim=128)),
+    "qwen3": _decoder(_Decoder(qkv_bias=None, head_norms=True)),
     "phi3": _decoder(_Decoder(fused=True)),
-    "gemma": _decoder(_Decoder(tied=True, qkv_bias=None, head_dim=256)),
-    "gemma2": _decoder(_Decoder(tied=True, qkv_bias=None, layer_norms=4, head_dim=256)),
-    "gemma3_text": _decoder(
-        _Decoder(tied=True, qkv_bias=None, layer_norms=4, head_norms=True, head_dim=256)
-    ),
+    "gemma": _decoder(_Decoder(tied=True, qkv_bias=None)),
+    "gemma2": _decoder(_Decoder(tied=True, qkv_bias=None, layer_norms=4)),
+    "gemma3_text": _decoder(_Decoder(tied=True, qkv_bias=None, layer_norms=4, head_norms=True)),
     "gpt2": _gpt2,
     "bert": _bert,
     "roberta": _bert,
@@ -274,9 +220,8 @@ def tensors_of(config: Config) -> list[TensorShape]:
     Raises:
         ConfigError: where ``model_type`` has no formula here, or a key is missing or is no count.
     """
-    family = config.get("model_type")
-    if not isinstance(family, str):
-        raise ConfigError("no_family")
+    config = completed(config)
+    family = config["model_type"]
     if family not in FAMILIES:
-        raise ConfigError("unknown_family", family[:40])
+        raise ConfigError("unknown_family", family[:40], known=FAMILIES)
     return list(FAMILIES[family](config))

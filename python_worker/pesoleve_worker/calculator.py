@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .architecture import ConfigError, TensorShape, tensors_of
+from .architecture import TensorShape, tensors_of
 from .catalog import Shape
+from .model_config import ConfigError
 from .sizing import device_sizes, published_shape
 from .weighing import weigh_config, weigh_count
 
@@ -37,7 +38,6 @@ def _weigh(text: str) -> dict[str, Any]:
         one = TensorShape("weights", "matrix", (-(-weighed.parameters.total // 256), 256))
         return _answer(weighed, [one], None)
     config = _parse(text)
-    config = config.get("text_config", config)
     return _answer(weigh_config(config), tensors_of(config), published_shape(config))
 
 
@@ -50,7 +50,7 @@ def _parse(text: str) -> dict[str, Any]:
         config = json.loads(text)
     except ValueError as error:
         raise ConfigError("not_json", str(error)[:80]) from error
-    if not isinstance(config, dict) or not isinstance(config.get("text_config", config), dict):
+    if not isinstance(config, dict):
         raise ConfigError("not_json", type(config).__name__)
     return config
 

@@ -43,7 +43,7 @@ class Dtype:
     zstd: tuple[float, float, float]
 
 
-DTYPES: Mapping[str, Dtype] = {
+USUAL: Mapping[str, Dtype] = {
     "fp32": Dtype("F32", "F32", (0.45, 0.92, 0.94)),
     "fp16": Dtype("F16", "F16", (0.75, 0.88, 0.95)),
     "q8_0": Dtype("Q8_0", "Q8_0", (0.88, 0.94, 0.98)),
@@ -52,6 +52,20 @@ DTYPES: Mapping[str, Dtype] = {
 }
 """What is weighed of any model. The likely share is what the recipes' own files came to; fp32 that was
 widened from bf16 has two bytes of zeros in four, which is where the least comes from."""
+
+DTYPES: Mapping[str, Dtype] = {
+    **{
+        kind.lower(): Dtype(kind, kind, (0.75, 0.95, 1))
+        for kind in BLOCKS
+        if kind not in ("F32", "F16")
+    },
+    **USUAL,
+}
+"""What can be weighed: also GGML's other types, all tensors in one. No recipe builds those, and what
+zstd leaves of them was not measured: levels of five or six bits lie across bytes, and hardly shrink."""
+
+FLOATS = ("fp32", "fp16", "bf16")
+"""Those that compute in fp32."""
 
 
 def tensor_bytes(tensor: TensorShape, kind: str) -> int:
@@ -147,6 +161,9 @@ def layout_bytes(
 
 
 def _block_bytes(tensor: TensorShape, form: Planes) -> int:
+    """As MatMulNBits takes them, a row after the other: levels, ceil(columns / block) scales, and as
+    many zero points, two in a byte
+    (https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md)."""
     rows, columns = tensor.count // tensor.shape[-1], tensor.shape[-1]
     groups = -(-columns // (form.block & -form.block))  # blocks become powers of two
     zeros = (groups + 1) // 2 if form.bits == 4 else groups

@@ -9,7 +9,8 @@ from typing import Any
 from .architecture import TensorShape
 from .beside import ENCODERS, PROMPT, beside_weights, rotary_bytes
 from .catalog import Parameters, Shape, Sizes, WeightClass
-from .formats import DTYPES, layout_bytes, weight_bytes
+from .formats import DTYPES, FLOATS, USUAL, layout_bytes, weight_bytes
+from .model_config import completed
 
 WEIGHT_CLASSES: tuple[tuple[WeightClass, float], ...] = (
     ("straw", 1e6),
@@ -78,35 +79,18 @@ def count_parameters(tensors: Iterable[TensorShape]) -> Parameters:
     return Parameters(total=stored, stored=stored, embedding=embedding)
 
 
-DEFAULTS: Mapping[str, Mapping[str, int]] = {
-    "gemma": {"head_dim": 256, "max_position_embeddings": 8192},
-    "gemma2": {"head_dim": 256, "max_position_embeddings": 8192},
-    "gemma3_text": {"head_dim": 256, "max_position_embeddings": 131072},
-    "gpt2": {"n_positions": 1024},
-    "llama": {"max_position_embeddings": 2048},
-    "mistral": {"max_position_embeddings": 131072},
-    "phi3": {"max_position_embeddings": 4096},
-    "qwen2": {"max_position_embeddings": 32768},
-    "qwen3": {"head_dim": 128, "max_position_embeddings": 32768},
-    "t5": {"max_position_embeddings": 512},
-}
-"""Keys that a published configuration may leave out (transformers' ``configuration_<family>.py``)."""
-
-
 def published_shape(config: Mapping[str, Any]) -> Shape:
     """Read the shape of a configuration as it is published, which leaves defaults out.
 
     Raises:
         ValueError: as ``shape_from_config``.
     """
-    filled = {**DEFAULTS.get(str(config.get("model_type")), {}), **config}
-    if filled.get("n_inner") is None and isinstance(filled.get("n_embd"), int):
-        filled["n_inner"] = 4 * int(filled["n_embd"])
-    return shape_from_config(filled)
+    return shape_from_config(completed(config))
 
 
 def kv_bytes_per_token(shape: Shape, element: int = 4) -> int:
-    """Return what a token adds to the KV cache: a key and a value for each layer, fp32 on WASM.
+    """Return what a token adds to the KV cache: a key and a value for each layer and each head that has
+    its own (https://arxiv.org/abs/2305.13245), fp32 on WASM.
 
     Encoders keep none. Layers that attend to a window are counted as if they saw everything, and T5's
     cross-attention, which grows with the input alone, is left out.
@@ -207,13 +191,15 @@ class Estimate:
     kv_bytes_per_token: int | None
 
 
-def estimate(tensors: Sequence[TensorShape], shape: Shape | None) -> dict[str, Estimate]:
-    """Estimate every dtype of ``DTYPES``. Memory is where it takes least (``device_sizes``)."""
+def estimate(
+    tensors: Sequence[TensorShape], shape: Shape | None, dtypes: Iterable[str] = USUAL
+) -> dict[str, Estimate]:
+    """Estimate ``dtypes``, of ``DTYPES``. Memory is where each takes least (``device_sizes``)."""
     found = {}
-    for dtype, form in DTYPES.items():
+    for dtype in dtypes:
         weights = weight_bytes(tensors, dtype)
         sizes = min(device_sizes(tensors, shape, dtype).values(), key=lambda size: size.memory_bytes)
-        found[dtype] = estimate_files(weights, form.zstd, sizes, shape)
+        found[dtype] = estimate_files(weights, DTYPES[dtype].zstd, sizes, shape)
     return found
 
 
@@ -242,12 +228,12 @@ def device_sizes(tensors: Sequence[TensorShape], shape: Shape | None, dtype: str
     blocks can compute in 8 bits; all else computes in fp32."""
     encoder = shape is not None and shape.family in ENCODERS
     layouts = {"wasm": "float32"}
-    if not encoder and dtype not in ("fp32", "fp16"):
+    if not encoder and dtype not in FLOATS:
         layouts["wasm_small"] = "int8"
     decoded = weight_bytes(tensors, dtype)
 
     def resident(layout: str) -> int:
-        if encoder or dtype in ("fp32", "fp16"):  # tables too are fp32
+        if encoder or dtype in FLOATS:  # tables too are fp32
             return sum(4 * tensor.count for tensor in tensors if tensor.tied_to is None)
         return layout_bytes(tensors, layout)
 

@@ -4,13 +4,15 @@ calculator have in common."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .architecture import ConfigError, TensorShape, tensors_of
+from .architecture import TensorShape, tensors_of
 from .beside import Beside, beside_weights
 from .catalog import Parameters, Shape, WeightClass
+from .formats import USUAL
+from .model_config import ConfigError
 from .sizing import Estimate, count_parameters, estimate, published_shape, weight_class
 
 QUANTITY = re.compile(
@@ -29,27 +31,30 @@ class Weighed:
     beside: Beside | None
 
 
-def weigh_tensors(tensors: list[TensorShape], shape: Shape | None) -> Weighed:
+def weigh_tensors(
+    tensors: list[TensorShape], shape: Shape | None, dtypes: Iterable[str] = USUAL
+) -> Weighed:
     parameters = count_parameters(tensors)
     beside = None if shape is None else beside_weights(shape)
-    return Weighed(parameters, weight_class(parameters.total), estimate(tensors, shape), beside)
+    found = estimate(tensors, shape, dtypes)
+    return Weighed(parameters, weight_class(parameters.total), found, beside)
 
 
-def weigh_config(config: Mapping[str, Any]) -> Weighed:
-    """Weigh what a ``config.json`` describes, tensor by tensor.
+def weigh_config(config: Mapping[str, Any], dtypes: Iterable[str] = USUAL) -> Weighed:
+    """Weigh what a ``config.json`` describes, tensor by tensor, in ``dtypes`` of ``DTYPES``.
 
     Raises:
         ConfigError: where its family or a key is unknown, missing or no count.
     """
-    config = config.get("text_config", config)  # Gemma 3 with eyes: the model that writes is in it
     tensors = tensors_of(config)
     try:
-        return weigh_tensors(tensors, published_shape(config))
+        shape = published_shape(config)
     except ValueError as error:
         raise ConfigError("lacks_key", str(error).rpartition(" ")[2]) from error
+    return weigh_tensors(tensors, shape, dtypes)
 
 
-def weigh_count(text: str) -> Weighed:
+def weigh_count(text: str, dtypes: Iterable[str] = USUAL) -> Weighed:
     """Weigh ``2B`` or ``22.7M`` parameters, all in the blocks of matrices.
 
     Raises:
@@ -59,7 +64,9 @@ def weigh_count(text: str) -> Weighed:
     if count > 1e15:
         raise ConfigError("not_a_count", detail=text.strip())
     one = TensorShape("weights", "matrix", (-(-count // 256), 256))
-    return Weighed(Parameters(count, count, 0), weight_class(count), estimate([one], None), None)
+    return Weighed(
+        Parameters(count, count, 0), weight_class(count), estimate([one], None, dtypes), None
+    )
 
 
 def read_quantity(text: str, units: Mapping[str, float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +19,10 @@ from pesoleve.headers import read_header
 from pesoleve.weigh import STORED, weigh_source
 
 ROWS, WIDTH, VOCABULARY = 64, 256, 320
+BERT = {
+    "model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "intermediate_size": 1536,
+    "num_hidden_layers": 6, "num_attention_heads": 12, "max_position_embeddings": 512,
+}  # fmt: skip
 Q8_ROW = WIDTH // 32 * 34
 
 
@@ -36,15 +41,14 @@ def safetensors(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def gguf_file(tmp_path: Path) -> Path:
-    path = tmp_path / "model.gguf"
-    writer = gguf.GGUFWriter(str(path), "llama")
+def write_gguf(path: Path, family: str = "llama") -> Path:
+    writer = gguf.GGUFWriter(str(path), family)
     writer.add_block_count(3)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(512)
     writer.add_head_count(4)
     writer.add_head_count_kv(2)
+    writer.add_key_length(64)
     writer.add_context_length(2048)
     writer.add_array("tokenizer.ggml.tokens", ["a"] * 1000)
     table = gguf.quants.quantize(
@@ -60,20 +64,27 @@ def gguf_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def gguf_file(tmp_path: Path) -> Path:
+    return write_gguf(tmp_path / "model.gguf")
+
+
 class Ranges(SimpleHTTPRequestHandler):
     """Answers ranges, and 404."""
 
-    asked: list[str] = []  # noqa: RUF012  one list for all requests, read by the test
+    sent: list[int] = []  # noqa: RUF012  one list for all requests, read by the test
 
     def do_GET(self) -> None:
         path = Path(self.translate_path(self.path))
         if not path.exists():
             self.send_error(404)
             return
-        wanted = self.headers.get("Range", "")
-        self.asked.append(wanted)
-        first, last = wanted.removeprefix("bytes=").split("-")
+        if "Range" not in self.headers:
+            super().do_GET()
+            return
+        first, last = self.headers["Range"].removeprefix("bytes=").split("-")
         content = path.read_bytes()[int(first) : int(last) + 1]
+        self.sent.append(len(content))
         self.send_response(206)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -118,11 +129,32 @@ def test_a_gguf_header(gguf_file: Path) -> None:
     assert weighed.dtypes[STORED].kv_bytes_per_token == 2 * 3 * 2 * 64 * 4
 
 
-def test_by_ranges_only(address: str, gguf_file: Path, safetensors: Path) -> None:
-    Ranges.asked.clear()
-    for file in (gguf_file, safetensors):
-        assert read_header(f"{address}/{file.name}") == read_header(str(file))
-    assert len(Ranges.asked) >= 4
+def test_gemma_3_has_two_names(tmp_path: Path) -> None:
+    """One in GGUF and one in transformers; it turns its windows by angles of their own."""
+    gemma = weigh_source(str(write_gguf(tmp_path / "gemma.gguf", "gemma3"))).beside
+    llama = weigh_source(str(write_gguf(tmp_path / "llama.gguf", "llama"))).beside
+    assert gemma is not None
+    assert llama is not None
+    assert gemma.rotary == 2 * llama.rotary > 0
+
+
+@pytest.mark.parametrize("query", ["", "?download=true"])
+def test_by_ranges_only(address: str, gguf_file: Path, safetensors: Path, query: str) -> None:
+    weights = 8 * 2**20
+    for file, most in ((gguf_file, 2 * 2**20), (safetensors, 4096)):
+        with file.open("ab") as longer:
+            longer.truncate(file.stat().st_size + weights)
+        Ranges.sent.clear()
+        there = weigh_source(f"{address}/{file.name}{query}")
+        assert there == weigh_source(str(file))
+        assert 0 < sum(Ranges.sent) < most
+
+
+def test_a_configuration_at_an_address(address: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(BERT))
+    assert weigh_source(f"{address}/config.json") == weigh_source(str(tmp_path))
+    with pytest.raises(SourceError, match=r"none\.json cannot be read: .*404"):
+        weigh_source(f"{address}/none.json")
 
 
 @pytest.mark.parametrize("address", [NoRanges], indirect=True)

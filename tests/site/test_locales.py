@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pesoleve.measure.snippets import LABELS
-from pesoleve_worker.architecture import CONFIG_PROBLEMS
 from pesoleve_worker.errors import CODES
+from pesoleve_worker.model_config import CONFIG_PROBLEMS
 from pesoleve_worker.sizing import WEIGHT_CLASSES
 
 SITE = Path(__file__).parents[2] / "site"

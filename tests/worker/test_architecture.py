@@ -8,7 +8,8 @@ import pytest
 import torch
 import transformers
 
-from pesoleve_worker.architecture import FAMILIES, ConfigError, tensors_of
+from pesoleve_worker.architecture import FAMILIES, tensors_of
+from pesoleve_worker.model_config import DEFAULTS, ConfigError
 
 TINY_DECODER = {
     "vocab_size": 91,
@@ -64,6 +65,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "model_type": "mistral", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 14336,
         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
     },
+    # The one that writes, as the model with eyes has it: what transformers fills in is left out.
+    "Gemma 3 4B": {
+        "model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240,
+        "num_hidden_layers": 34, "sliding_window": 1024,
+    },
     "DistilBERT": {
         "model_type": "distilbert", "vocab_size": 30522, "dim": 768, "n_layers": 6, "n_heads": 12,
         "hidden_dim": 3072, "max_position_embeddings": 512,
@@ -105,6 +111,22 @@ def test_counts_are_those_of_transformers(name: str) -> None:
     assert sorted(sorted(tensor.shape) for tensor in tensors if tensor.tied_to is None) == [
         list(shape) for shape in shapes
     ]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_embeddings_are_the_tables_of_transformers(name: str) -> None:
+    tables = [
+        m for m in transformers_model(CONFIGS[name]).modules() if isinstance(m, torch.nn.Embedding)
+    ]
+    stored = {id(table.weight): table.weight.numel() for table in tables}  # T5 has one under two names
+    counted = [tensor for tensor in tensors_of(CONFIGS[name]) if tensor.kind == "embedding"]
+    assert sum(tensor.count for tensor in counted) == sum(stored.values())
+
+
+@pytest.mark.parametrize("family", sorted(set(DEFAULTS) - {"t5"}))
+def test_what_may_be_left_out_is_what_transformers_fills_in(family: str) -> None:
+    filled = transformers.AutoConfig.for_model(family)
+    assert {key: getattr(filled, key) for key in DEFAULTS[family]} == DEFAULTS[family]
 
 
 def test_every_family_is_tried() -> None:

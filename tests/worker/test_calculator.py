@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pesoleve_worker.architecture import CONFIG_PROBLEMS
 from pesoleve_worker.calculator import LARGEST_TEXT, weigh
+from pesoleve_worker.model_config import CONFIG_PROBLEMS
 
 BERT = {
     "model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "intermediate_size": 1536,
@@ -64,7 +64,7 @@ def test_a_count_and_a_nested_configuration() -> None:
         ("9999T", "not_a_count", "9999T"),
         ("{", "not_json", "Expecting"),
         ("[1]", "not_json", "list"),
-        ('{"text_config": 3}', "not_json", "dict"),
+        ('{"text_config": 3}', "not_json", "int"),
         ("[" * 100_000, "not_json", ""),
         ('{"a":' + '"' + "x" * LARGEST_TEXT + '"}', "not_json", "characters"),
         ("{}", "no_family", ""),

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from pesoleve_worker.architecture import TensorShape
-from pesoleve_worker.beside import rotary_bytes
+from pesoleve_worker.beside import PROMPT, beside_weights, rotary_bytes
 from pesoleve_worker.catalog import Shape, WeightClass
-from pesoleve_worker.formats import layout_bytes
+from pesoleve_worker.formats import USUAL, layout_bytes
 from pesoleve_worker.sizing import (
     HEAP_FACTOR,
     PYTHON_HEAP,
@@ -204,6 +204,22 @@ def test_a_heap_that_asks_again_and_again_grows_by_fifths(resident: int, heap: f
 
 def test_a_decoder_asks_once() -> None:
     assert runtime_heap(10**9, "float32") == 38_000_000 + 1_070_000_000
+
+
+def test_what_travels_is_weights_graph_and_tokenizer_and_the_most_is_held_while_it_loads() -> None:
+    llama = shape_from_config({**BERT, "model_type": "llama"})
+    found = estimate(TIED, llama)["q8_0"]
+    beside = beside_weights(llama)
+    least, likely, most = (round(share * found.weight_bytes) for share in USUAL["q8_0"].zstd)
+    wire = beside.graph_wire + beside.tokenizer_wire
+    assert found.wire_bytes == wire + likely
+    assert found.wire_range == (wire + least, wire + most)
+    assert found.decoded_bytes == beside.graph + beside.tokenizer + found.weight_bytes
+    prompt = PROMPT * kv_bytes_per_token(llama) + beside.activations + beside.logits
+    assert found.peak_bytes == found.memory_bytes + prompt  # its weights are next to nothing
+    heavy = [TensorShape("up", "matrix", (2**20, 4096))]
+    files = device_sizes(heavy, llama, "fp32")["wasm"].loading_bytes + beside.graph + beside.tokenizer
+    assert estimate(heavy, llama)["fp32"].peak_bytes == files
 
 
 def test_a_dtype_fits_where_its_smallest_layout_does() -> None:
