@@ -42,7 +42,8 @@ def test_python_boots_when_the_calculator_is_opened_and_weighs_as_the_command_do
     opener = page.locator(".calculator__tool summary")
     expect(opener).to_have_text(re.compile(r"runs Python here: 4\.\d\sMB"))
     opener.focus()
-    page.keyboard.press("Enter")
+    with page.expect_request("**/pyodide/*.wasm"):  # before anything is asked
+        page.keyboard.press("Enter")
     weigh(page, json.dumps(LLAMA))
     assert any("pyodide" in path for path in visit.bytes_by_path())
     assert not any("onnxruntime" in path for path in visit.bytes_by_path())
@@ -55,7 +56,9 @@ def test_python_boots_when_the_calculator_is_opened_and_weighs_as_the_command_do
         row = panel.locator("tr", has=page.get_by_role("radio", name=dtype, exact=True))
         expect(row).to_contain_text(f"{size.wire_bytes / 1e6:,.1f}\u00a0MB")
         expect(row).to_contain_text(f"{size.memory_bytes / 1e6:,.0f}\u00a0MB")
-    expect(panel.get_by_test_id("verdict")).to_contain_text("Writes")
+        expect(row).to_contain_text("46,080")
+    for figure in ("Download", "Ready after", "First word after", "Writes", "Memory, at most"):
+        expect(panel.get_by_test_id("verdict")).to_contain_text(figure)
     page.get_by_role("radio", name="fp32", exact=True).check()
     expect(panel.get_by_test_id("verdict")).to_contain_text("Yes, it will run here.")
     expect_accessible_in_both_schemes(page, "pl-calculator-panel")

@@ -35,7 +35,9 @@ def test_a_full_disk_on_the_way(
     limit(visit.page, site, LITTLE)
     visit.page.locator(".card .button").click()
     expect(visit.page.locator(".ranking__row").first).to_contain_text("A pilot", timeout=READY)
-    assert visit.page.evaluate("document.querySelector('pl-page').state.model.stats.storage") == {
+    assert visit.page.evaluate(
+        "document.querySelector('pl-page').current.state.model.stats.storage"
+    ) == {
         "kind": "memory",
         "reason": "disk_full",
     }
@@ -67,7 +69,7 @@ def test_no_room_before_the_first_byte(
         limit(page, site, LITTLE)
         page.locator(".card .button").click()
         expect(page.locator(".ranking__row").first).to_contain_text("A pilot", timeout=READY)
-        assert page.evaluate("document.querySelector('pl-page').state.model.stats.storage") == {
+        assert page.evaluate("document.querySelector('pl-page').current.state.model.stats.storage") == {
             "kind": "memory",
             "reason": "quota",
         }

@@ -63,3 +63,25 @@ def test_a_connection_is_what_the_browser_says_or_its_files_show(
         return
     assert rate["value"] == pytest.approx(megabits * MEGABIT)
     assert rate["low"] < rate["value"] < rate["high"]
+
+
+@pytest.mark.parametrize(
+    ("loads", "megabits"),
+    [
+        ([[10_000_000, 4.6]], 20),  # 0.6 s went by before anything was asked for
+        ([[10_000_000, 8.6], [10_000_000, 1.4]], 100),  # the last one
+        ([[10_000_000, 1]], 160),
+        ([[4_000_000, 1]], 4),  # too little to tell
+        ([[10_000_000, None]], 4),
+    ],
+)
+def test_an_earlier_load_tells_more_than_a_browser_and_its_files(
+    visit: Visit, isolated_site: str, loads: list[list[float]], megabits: float
+) -> None:
+    visit.open_blank(isolated_site)
+    pairs = [{"network_bytes": load[0], "measured": {"download": load[1]}} for load in loads]
+    visit.page.evaluate(
+        "pairs => localStorage.setItem('pesoleve.pairs.1', JSON.stringify(pairs))", pairs
+    )
+    rate = visit.run_module(RATE, {"downlink": 4, "files": []})
+    assert rate["value"] == pytest.approx(megabits * MEGABIT)

@@ -16,13 +16,13 @@ from pesoleve_worker.sizing import PYTHON_HEAP
 from .accessibility import expect_accessible_in_both_schemes
 from .chat import ID as CHAT
 from .visit import MINILM, Visit
+from .weighing import WEIGH, reasons
 
 pytestmark = pytest.mark.probe
 
 READY = 120_000
 MB = 1_000_000
 
-WEIGH = "return await pesoleve.weigh(argument.id, argument);"
 JUDGE = """
   const { judge } = await import(new URL('../js/verdict.js', location.href));
   const { chooseDevice } = await import(new URL('../js/device.js', location.href));
@@ -40,10 +40,6 @@ JUDGE = """
     return judge({ model, dtype: model.default_dtype, plan, ...device, ...given.basis });
   }));
 """
-
-
-def reasons(verdict: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {reason["code"]: reason for reason in verdict["reasons"]}
 
 
 def test_the_verdict_comes_before_any_weight(visit: Visit, isolated_site: str) -> None:
@@ -112,67 +108,6 @@ def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated
         assert verdict["bytes"]["value"] == planned["total"]
 
 
-def test_the_device_is_measured_once(visit: Visit, isolated_site: str) -> None:
-    visit.open_blank(isolated_site)
-    probe = """
-      const { probe } = await import(new URL('../js/probe.js', location.href));
-      return await probe();
-    """
-    first = visit.run_module(probe)
-    assert first["threads"] == visit.page.evaluate("navigator.hardwareConcurrency")
-    assert all(first[rate] > 1e8 for rate in ("compute", "float32", "int8"))
-    visit.requests.clear()
-    visit.page.reload()
-    assert visit.run_module(probe) == first
-    assert not any("probe" in path and path.endswith(".wasm") for path in visit.bytes_by_path())
-
-
-@pytest.mark.parametrize("seconds", [0.01, 0])
-def test_rates_are_measured_in_turns_and_not_by_a_clock_that_is_too_coarse(
-    page: Page, isolated_site: str, seconds: float
-) -> None:
-    page.add_init_script(
-        f"""window.asked = [];
-        window.Worker = class {{
-          terminate() {{}}
-          postMessage({{ rate }}) {{
-            if (rate) window.asked.push(rate);
-            setTimeout(() => this.onmessage({{ data: {{ amount: 1e8, seconds: {seconds} }} }}), 10);
-          }}
-        }};
-        Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: 1 }});"""
-    )
-    visit = Visit(page)
-    visit.open_blank(isolated_site)
-    found = visit.run_module(
-        """const { probe } = await import(new URL('../js/probe.js', location.href));
-        return { rates: await probe(), asked: window.asked };"""
-    )
-    turn = ["compute", "float32", "int8"]
-    assert len(found["asked"]) >= 3 * len(turn)
-    assert found["asked"] == turn * (len(found["asked"]) // len(turn))
-    assert found["rates"] == (dict.fromkeys(turn, 1e10) | {"threads": 1} if seconds else None)
-
-
-def test_a_gpu_is_measured_too_and_once(visit: Visit, isolated_site: str) -> None:
-    """SwiftShader is one, if a slow one, which `auto` would not choose."""
-    visit.open_blank(isolated_site)
-    measure = """
-      const { probeGpu } = await import(new URL('../js/probe.js', location.href));
-      return await probeGpu(argument);
-    """
-    first = visit.run_module(measure, "SwiftShader")
-    assert all(first[rate] > 1e6 for rate in ("compute", "float32", "blocks"))
-    assert 0 <= first["dispatch"] < first["turn"] < 1
-    verdict = visit.run_module(WEIGH, {"id": CHAT, "device": "webgpu"})
-    assert (verdict["device"], verdict["basis"]) == ("webgpu", "probe")
-    speed = verdict["tokens_per_second"]
-    assert 0 < speed["low"] < speed["value"] < speed["high"]
-    visit.page.reload()
-    assert visit.run_module(measure, "SwiftShader") == first
-    visit.expect_clean(isolated_site)
-
-
 def test_a_device_made_too_small_gets_a_no_that_names_the_limit(
     visit: Visit, isolated_site: str
 ) -> None:
@@ -187,6 +122,50 @@ def test_a_device_made_too_small_gets_a_no_that_names_the_limit(
     expect(verdict).to_contain_text("o máximo é 200 MB")
     expect_accessible_in_both_schemes(page, "pl-model-card")
     visit.expect_clean(isolated_site)
+
+
+def test_limits_are_what_the_browser_says(page: Page, isolated_site: str) -> None:
+    page.add_init_script("""
+      Object.defineProperty(navigator, 'deviceMemory', { value: 2 });
+      navigator.storage.estimate = async () => ({ quota: 1000, usage: 300 });
+      navigator.gpu.requestAdapter = async () => window.adapter ?? null;
+    """)
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    told = visit.run_module("""
+      const { readLimits } = await import(new URL('../js/limits.js', location.href));
+      const { hardLimits } = await import(new URL('../js/verdict.js', location.href));
+      const limits = [await readLimits(true)];
+      for (const binding of [3000, 5000]) {
+        window.adapter = {
+          limits: { maxBufferSize: 4000, maxStorageBufferBindingSize: binding },
+          features: new Set(['shader-f16']),
+        };
+        limits.push(await readLimits(true));
+      }
+      const sizes = { largest_tensor_bytes: 3500, memory_bytes: 0 };
+      const lacking = [...limits, { ...limits[2], simd: false }, { ...limits[2], secure: false }];
+      return { limits, hard: lacking.map((of) => hardLimits(of, 'webgpu', sizes)) };
+    """)
+    base = {
+        "secure": True, "simd": True, "wasm_memory": 2**32, "device_memory": 2 * 2**30, "quota": 700,
+    }  # fmt: skip
+    assert told["limits"] == [
+        base | {"gpu_buffer": None, "shader_f16": False},
+        base | {"gpu_buffer": 3000, "shader_f16": True},
+        base | {"gpu_buffer": 4000, "shader_f16": True},
+    ]
+    codes = [[reason["code"] for reason in reasons] for reasons in told["hard"]]
+    assert codes == [["gpu_buffer"], ["gpu_buffer"], [], ["no_simd"], ["insecure_context"]]
+
+
+def test_a_gpu_that_is_not_there_is_said_to_be(page: Page, isolated_site: str) -> None:
+    page.add_init_script("navigator.gpu.requestAdapter = async () => null;")
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    refused = visit.run_module(WEIGH, {"id": CHAT, "device": "webgpu"})
+    assert refused["error"]["code"] == "device_unavailable"
+    assert "no_adapter" in refused["error"]["message"]
 
 
 def test_what_each_limit_makes_of_it(
@@ -261,21 +240,6 @@ def test_a_smaller_layout_fits_where_the_fast_one_does_not(visit: Visit, isolate
         assert verdict["verdict"] == answer
 
 
-def test_no_simd_and_no_workers_leave_the_speed_unknown(page: Page, isolated_site: str) -> None:
-    page.add_init_script(
-        "Object.defineProperty(navigator, 'deviceMemory', { value: undefined });"
-        "WebAssembly.validate = () => false;"
-        "window.Worker = class { constructor() { throw new Error('none'); } };"
-    )
-    visit = Visit(page)
-    visit.open_blank(isolated_site)
-    verdict = visit.run_module(WEIGH, {"id": "minilm-l6", "device": "wasm"})
-    assert verdict["verdict"] == "no"
-    assert set(reasons(verdict)) >= {"no_simd", "speed_unknown"}
-    assert verdict["seconds"]["first_token"] is None
-    assert verdict["confidence"] == "low"
-
-
 def test_measured_beside_predicted_and_the_next_visit_learns(
     browser: Browser, browser_context_args: dict[str, Any], isolated_site: str, tmp_path: Path
 ) -> None:
@@ -307,7 +271,7 @@ def test_measured_beside_predicted_and_the_next_visit_learns(
         verdict = again.page.get_by_test_id("verdict")
         expect(verdict).to_contain_text("A sentence takes")
         expect(verdict.locator(".corner--measured")).to_have_count(2)  # answers and memory: as before
-        told = again.page.evaluate("document.querySelector('pl-page').weighIn.verdict")
+        told = again.page.evaluate("document.querySelector('pl-page').current.weighIn.verdict")
         assert told["memory"]["value"] == pair["measured"]["memory"]
         assert told["seconds"]["first_token"]["kind"] == "measured"
         again.page.locator(".pairs").get_by_role("button", name="Forget them").click()
@@ -315,43 +279,3 @@ def test_measured_beside_predicted_and_the_next_visit_learns(
         assert again.page.evaluate("localStorage.getItem('pesoleve.pairs.1')") is None
         visit.expect_clean(isolated_site)
         again.expect_clean(isolated_site)
-
-
-def test_a_few_layers_with_made_up_weights_tell_more_than_a_probe(
-    visit: Visit, isolated_site: str
-) -> None:
-    page = visit.page
-    visit.open(isolated_site, MINILM)
-    verdict = page.get_by_test_id("verdict")
-    expect(verdict).to_contain_text("from how fast this device multiplies")
-    verdict.get_by_role("button", name="Time a few of its layers").click()
-    expect(verdict).to_contain_text("a few of its layers have run here", timeout=READY)
-    expect(verdict.locator(".corner--measured")).to_have_count(0)
-    packed = [path for path in visit.bytes_by_path() if path.endswith(".zst")]
-    assert packed
-    assert all("/surrogate-" in path for path in packed)
-    python = [path for path in visit.bytes_by_path() if "/pyodide/" in path]
-    assert [path.split("/")[-1] for path in python] == ["python.snapshot"]  # the connection's measure
-    expect_accessible_in_both_schemes(page, "pl-model-card")
-    visit.expect_clean(isolated_site)
-
-
-@pytest.mark.parametrize("device", ["wasm", "wasm_small"])
-def test_a_cut_decoder_says_how_fast_the_whole_writes(
-    visit: Visit, isolated_site: str, device: str
-) -> None:
-    visit.open_blank(isolated_site)
-    verdict = visit.run_module(WEIGH, {"id": CHAT, "device": device, "surrogate": True})
-    assert verdict["basis"] == "surrogate"
-    assert 1 < verdict["tokens_per_second"]["value"] < 1000
-    assert 0.01 < verdict["seconds"]["first_token"]["value"] < 10
-    visit.expect_clean(isolated_site)
-
-
-def test_a_surrogate_that_is_not_the_catalogs_is_refused(page: Page, isolated_site: str) -> None:
-    visit = Visit(page)
-    page.route("**/surrogate-*", lambda route: route.fulfill(body=b"not it"))
-    visit.open_blank(isolated_site)
-    refused = visit.run_module(WEIGH, {"id": "minilm-l6", "device": "wasm", "surrogate": True})
-    assert refused["error"]["code"] == "session_failed"
-    assert "does not have the sha256 of the catalog" in refused["error"]["message"]

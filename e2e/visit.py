@@ -76,8 +76,10 @@ class Visit:
         return sum(self.bytes_by_path().values())
 
     def expect_clean(self, site: str) -> None:
-        """No error anywhere, and no request to another origin."""
+        """No error anywhere, no request to another origin, and none that sends anything."""
         origin = urlsplit(site).netloc
+        sending = [r.url for r in self.requests if r.method not in ("GET", "HEAD") or r.post_data]
+        assert not sending, sending
         foreign = [r.url for r in self.requests if urlsplit(r.url).netloc not in (origin, "")]
         assert not foreign, foreign
         assert not self.errors, self.errors

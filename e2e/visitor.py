@@ -39,7 +39,7 @@ class OfflineVisit(Visit):
         """Load the model, see it rank, and return its stats."""
         self.page.locator("pl-model-card .button").first.click()
         expect(self.page.locator(".ranking__row").first).to_contain_text("A pilot", timeout=READY)
-        return self.page.evaluate("document.querySelector('pl-page').state.model.stats")
+        return self.page.evaluate("document.querySelector('pl-page').current.state.model.stats")
 
     def expect_no_load(self) -> None:
         """Try to load the model, and see it fail."""

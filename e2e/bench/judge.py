@@ -27,7 +27,7 @@ from ..lasting_browser import open_browser
 from ..renderer_memory import renderers
 from ..server import serve_site
 from ..visit import Visit
-from .judge_cases import CHAT, MINILM, Case, cases, shapes
+from .judge_cases import CHAT, MINILM, Case, cases, needed_mb, shapes
 from .judge_report import FIGURES, line, plot, report
 from .slow_connection import serve_slowly, tell_browser
 from .slow_renderer import slowed
@@ -73,18 +73,18 @@ ONE = f"""
   await model.dispose();
   return {{ verdict, closer, measured, rates, probe: probed.duration / 1000, sentences }};
 """
-TRY = """
+TRY = f"""
   const verdict = await pesoleve.weigh(argument.id, argument);
   let loaded = true;
   let code = '';
-  try {
-    const model = await pesoleve.load(argument.id, argument);
+  try {{
+    {ANSWER}
     await model.dispose();
-  } catch (error) {
+  }} catch (error) {{
     loaded = false;
     code = error.code;
-  }
-  return { verdict: verdict.verdict, loaded, code };
+  }}
+  return {{ verdict: verdict.verdict, loaded, code }};
 """
 
 
@@ -106,7 +106,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was said, and what came of it, with ``limit_mb`` of WebAssembly memory."""
+    """What was said, and whether it loaded and answered, with ``limit_mb`` of WebAssembly memory."""
 
     id: str
     device: str
@@ -178,18 +178,23 @@ def figures(verdict: dict[str, Any]) -> dict[str, Any]:
 
 def try_limits(playwright: Playwright) -> list[Fitted]:
     found = []
-    for limit in LIMITS_MB:
-        pages = limit * 1_000_000 // PAGE
+    models = ((MINILM, "wasm"), (CHAT, "wasm"), (CHAT, "wasm_small"))
+    # What each is said to need is where a "yes" is most likely to be wrong.
+    limits = sorted({*LIMITS_MB, *(needed_mb(id, device) for id, device in models)})
+    for limit in limits:
+        pages = -(-limit * 1_000_000 // PAGE)
         flags = [*chromium.FLAGS, f"--js-flags=--wasm-max-mem-pages={pages}"]
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=flags)
         with serve_site() as site:
-            for id, device in ((MINILM, "wasm"), (CHAT, "wasm"), (CHAT, "wasm_small")):
+            for id, device in models:
                 with browser.new_context(service_workers="block") as context:
                     visit = Visit(context.new_page())
                     visit.open_blank(site)
-                    limits = {"wasm_memory": pages * PAGE}
-                    told = visit.run_module(TRY, {"id": id, "device": device, "limits": limits})
-                    found.append(Fitted(id, device, limit, **told))
+                    argument = {
+                        "id": id, "device": device, "limits": {"wasm_memory": pages * PAGE},
+                        "writes": id == CHAT, "sentences": 1,
+                    }  # fmt: skip
+                    found.append(Fitted(id, device, limit, **visit.run_module(TRY, argument)))
                     print(found[-1], flush=True)
         browser.close()
     return found

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from pesoleve_worker.sizing import PYTHON_HEAP
+
 from ..server import SITE
 
 MINILM, CHAT = "minilm-l6", "smollm2-135m-instruct"
@@ -54,6 +56,13 @@ def cases() -> Iterator[Case]:
     built.sort(key=lambda model: model[0] == CHAT)
     for (id, device, dtype), *conditions in product(built, (2, 1), (1, 2, 4), CONNECTIONS):
         yield Case(id, device, dtype, *conditions)
+
+
+def needed_mb(id: str, device: str) -> int:
+    """Return the WebAssembly memory that a model is said to need, in its default dtype."""
+    (model,) = (model for model in catalog() if model["id"] == id)
+    sizes = model["devices"][device]["sizes"][model["default_dtype"]]
+    return -(-(int(sizes["memory_bytes"]) - PYTHON_HEAP) // 1_000_000)
 
 
 def shapes() -> Iterator[tuple[tuple[str, str, str], tuple[object, ...]]]:

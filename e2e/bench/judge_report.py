@@ -71,6 +71,8 @@ def report(results: dict[str, Any], shapes: Shapes) -> str:
     rows += [(figure, f"{FIGURES[figure]}, by a few layers", "closer") for figure in TIMED]
     for figure, label, by in rows:
         found = list(pairs(results, figure, by))
+        if not found:
+            continue
         inside = [predicted["low"] <= got <= predicted["high"] for _, predicted, got in found]
         lines.append(
             f"| {label} | {len(found)} | {_median_error(found)} | {GOALS[figure]:.0%} "
@@ -158,8 +160,8 @@ def _limits(fitted: list[dict[str, Any]]) -> list[str]:
     false_yes = [row for row in fitted if row["verdict"] in ("yes", "tight") and not row["loaded"]]
     false_no = [row for row in fitted if row["verdict"] == "no" and row["loaded"]]
     return [
-        f"With WebAssembly memory limited by V8 itself: {len(fitted)} loads, {len(false_yes)} false "
-        f"“yes”, {len(false_no)} false “no”.",
+        f"With WebAssembly memory limited by V8 itself, loaded and asked: {len(fitted)} loads, "
+        f"{len(false_yes)} false “yes”, {len(false_no)} false “no”.",
         "",
         "| model | device | limit, MB | said | loaded |",
         "|---|---|---:|---|---|",

@@ -1,21 +1,21 @@
-// The visitor's own sentence, told by any set of the lab's models side by side. Each is downloaded when it
-// is first asked, and let go when it is no longer chosen.
+// The visitor's own sentence, told by any set of the lab's models side by side. Each is weighed when it can be seen,
+// downloaded when it is first asked, and let go when it is no longer chosen.
 
-import { asPesoLeveError, PesoLeveError } from '../js/errors.js';
-import { locale, megabytes, number, t } from '../js/i18n.js';
+import { limits } from '../js/address.js';
+import { asPesoLeveError } from '../js/errors.js';
+import { megabytes, t } from '../js/i18n.js';
 import { pointKey } from '../js/lab.js';
-import { load } from '../js/pesoleve.js';
+import { keepPair } from '../js/pairs.js';
+import { load, weigh } from '../js/pesoleve.js';
 import { html, nothing, PageElement } from './element.js';
 import './lab_chart.js';
-import { percent } from './lab_chart.js';
+import { renderContender, waiting } from './lab_contender.js';
 
 /**
  * @typedef {import('../js/lab.js').Point} Point
  * @typedef {import('../js/pesoleve.js').Model} Model
- * @typedef {import('../js/classes.js').Classified} Classified
- * @typedef {{state: 'waiting' | 'loading' | 'done' | 'failed', loaded: number, answer: Classified | null,
- *   milliseconds: number, bytes: number, error: PesoLeveError | null}} Run
- * @typedef {{id: string, dtype: string, title: Model['entry']['title'], bytes: number, shared: number}} Contender
+ * @typedef {import('./lab_contender.js').Run} Run
+ * @typedef {import('./lab_contender.js').Contender} Contender
  */
 
 export class LabTrial extends PageElement {
@@ -26,6 +26,8 @@ export class LabTrial extends PageElement {
     second: { state: true },
     runs: { state: true },
     running: { state: true },
+    verdicts: { state: true },
+    seen: { state: true },
   };
 
   constructor() {
@@ -42,15 +44,47 @@ export class LabTrial extends PageElement {
     this.runs = new Map();
     /** @type {AbortController | null} */
     this.running = null;
-    /** @type {Map<string, Model>} */
+    /** @type {Map<string, {model: Model, at: string}>} */
     this.open = new Map();
+    /** @type {Map<string, import('../js/verdict.js').Verdict | null>} before the download; null while weighed */
+    this.verdicts = new Map();
+    /** Whether it was in view: who does not come as far has nothing measured for it. */
+    this.seen = false;
+    this.watch = new IntersectionObserver((entries) => {
+      this.seen ||= entries.some(({ isIntersecting }) => isIntersecting);
+    });
+  }
+
+  /** @override */
+  connectedCallback() {
+    super.connectedCallback();
+    this.watch.observe(this);
+  }
+
+  /** @override */
+  updated() {
+    if (!this.seen || this.running !== null) return;
+    for (const one of this.contenders) if (!this.verdicts.has(pointKey(one))) this.weigh(one);
+  }
+
+  /** @param {Contender} one */
+  async weigh({ id, dtype }) {
+    const key = pointKey({ id, dtype });
+    this.verdicts.set(key, null);
+    try {
+      const verdict = await weigh(id, { device: 'wasm', dtype, limits });
+      this.verdicts = new Map(this.verdicts).set(key, verdict);
+    } catch (error) {
+      console.info('Peso Leve: not weighed:', error); // whatever it is, the load will say so
+    }
   }
 
   /** @override */
   disconnectedCallback() {
     super.disconnectedCallback();
+    this.watch.disconnect();
     this.running?.abort();
-    for (const model of this.open.values()) model.dispose();
+    for (const { model } of this.open.values()) model.dispose();
     this.open.clear();
   }
 
@@ -88,7 +122,7 @@ export class LabTrial extends PageElement {
     this.running = abort;
     const wanted = this.contenders;
     const keys = new Set(wanted.map(pointKey));
-    for (const [key, model] of this.open) {
+    for (const [key, { model }] of this.open) {
       if (keys.has(key)) continue;
       await model.dispose();
       this.open.delete(key);
@@ -106,7 +140,7 @@ export class LabTrial extends PageElement {
   async run(one, text, signal) {
     const key = pointKey(one);
     try {
-      const model = this.open.get(key) ?? (await this.download(one, signal));
+      const { model, at } = this.open.get(key) ?? (await this.download(one, signal));
       const begun = performance.now();
       const { classes } = await model.run([text], { signal });
       this.note(key, {
@@ -114,6 +148,8 @@ export class LabTrial extends PageElement {
         answer: classes?.[0] ?? null,
         milliseconds: performance.now() - begun,
       });
+      const verdict = this.verdicts.get(key);
+      if (verdict) keepPair(verdict, model.stats, at);
     } catch (error) {
       this.open.delete(key);
       this.note(key, { state: 'failed', error: asPesoLeveError(error) });
@@ -136,10 +172,11 @@ export class LabTrial extends PageElement {
         this.note(key, { loaded: [...arrived.values()].reduce((sum, bytes) => sum + bytes, 0) });
       },
     });
-    this.open.set(key, model);
-    this.note(key, { bytes: model.stats.bytes.model });
+    const opened = { model, at: new Date().toISOString() };
+    this.open.set(key, opened);
+    this.note(key, { bytes: model.stats.bytes.model, ready: model.stats.seconds.total ?? 0 });
     await model.run([t('lab.example')], { signal }); // the first run is not the one that is timed
-    return model;
+    return opened;
   }
 
   /** @param {string} key @param {Partial<Run>} change */
@@ -181,47 +218,15 @@ export class LabTrial extends PageElement {
                   ${t('progress.cancel')}</button>`
           }
         </p>
-        <ul class="trial__answers" aria-live="polite">${wanted.map((one) => this.renderRun(one))}</ul>
+        <ul class="trial__answers" aria-live="polite">${wanted.map((one) => this.renderOne(one))}</ul>
       </form>`;
   }
 
   /** @param {Contender} one */
-  renderRun(one) {
-    const run = this.runs.get(pointKey(one)) ?? null;
-    return html`
-      <li class="trial__answer">
-        <strong>${one.title[locale()]} <small>${one.dtype}</small></strong>
-        ${run === null ? html`<span>${megabytes(one.bytes, 2)}</span>` : this.renderState(run, one)}
-      </li>`;
+  renderOne(one) {
+    const key = pointKey(one);
+    return renderContender(one, this.runs.get(key) ?? null, this.verdicts.get(key) ?? null);
   }
-
-  /** @param {Run} run @param {Contender} one */
-  renderState(run, { bytes }) {
-    if (run.state === 'failed' && run.error !== null) {
-      return html`<span class="trial__failed" role="alert">${t(`error.${run.error.code}`)}</span>`;
-    }
-    if (run.answer === null) {
-      if (run.state === 'waiting') return html`<span>${t('lab.trial.waiting')}</span>`;
-      return html`<progress max=${bytes} value=${run.loaded}></progress>
-        <span>${megabytes(run.loaded, 2)}</span>`;
-    }
-    return html`
-      <span class="trial__label">${t(`label.${run.answer.label}`)} ${percent(run.answer.score, 0)}</span>
-      <meter min="0" max="1" value=${run.answer.score}></meter>
-      <small><span class="corner corner--measured">${t('measured')}</span>
-        ${t('lab.trial.measured', {
-          milliseconds: number(run.milliseconds, {
-            minimumFractionDigits: 1,
-            maximumFractionDigits: 1,
-          }),
-          megabytes: megabytes(run.bytes, 2),
-        })}</small>`;
-  }
-}
-
-/** @returns {Run} */
-function waiting() {
-  return { state: 'waiting', loaded: 0, answer: null, milliseconds: 0, bytes: 0, error: null };
 }
 
 customElements.define('pl-lab-trial', LabTrial);

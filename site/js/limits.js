@@ -7,7 +7,7 @@
  * @property {number} wasm_memory bytes that a WebAssembly heap can have
  * @property {number | null} device_memory bytes, as `navigator.deviceMemory` rounds them; null where the
  *   browser does not say
- * @property {number | null} quota bytes that may be kept; null where the browser does not say
+ * @property {number | null} quota bytes that may be kept beside those that are; null where the browser does not say
  * @property {number | null} gpu_buffer bytes of the largest tensor on the GPU; null without one
  * @property {boolean} shader_f16
  */
@@ -35,13 +35,14 @@ export async function readLimits(gpu, pretended = {}) {
     navigator.storage?.estimate?.().catch(refused),
     gpu ? navigator.gpu?.requestAdapter() : null,
   ]);
+  const { quota, usage = 0 } = estimate ?? {};
   const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = adapter?.limits ?? {};
   return {
     secure: Boolean(globalThis.crypto?.subtle),
     simd: WebAssembly.validate(Uint8Array.of(...SIMD, ...SIMD_BODY)),
     wasm_memory: WASM32,
     device_memory: memory === undefined ? null : memory * 2 ** 30,
-    quota: estimate?.quota ?? null,
+    quota: quota === undefined ? null : quota - usage,
     gpu_buffer: adapter ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : null,
     shader_f16: adapter?.features.has('shader-f16') ?? false,
     ...pretended,

@@ -10,8 +10,10 @@ const TELLING_BYTES = 15_000;
 /** What the answer to a request takes beside its bytes' way: the server reads the file, the browser hands it on. */
 const BESIDE_MS = 1.9;
 
-/** A load that took less from the network says little of it. */
-const TELLING_LOAD = 1_000_000;
+/** A load that took less from the network says little of it; and of any, this went by before the first byte was asked
+ * for. */
+const TELLING_LOAD = 5_000_000;
+const ASKING_SECONDS = 0.6;
 
 const MEGABIT = 125_000;
 const MOST_TOLD = 10 * MEGABIT;
@@ -20,7 +22,10 @@ const MOST_TOLD = 10 * MEGABIT;
 export function networkRate() {
   const loads = pairs()
     .filter(({ network_bytes, measured }) => network_bytes > TELLING_LOAD && measured.download)
-    .map(({ network_bytes, measured }) => network_bytes / Number(measured.download));
+    .map(({ network_bytes, measured }) => {
+      const took = Number(measured.download);
+      return network_bytes / Math.max(took - ASKING_SECONDS, took / 2);
+    });
   const last = loads.at(-1);
   if (last !== undefined) return around(last, 1.6);
   const seen = ownFilesRate();

@@ -23,7 +23,9 @@ const FEWEST_ROUNDS = 3;
 /** Of all threads together, where there is memory to spare: more than a cache holds, which may be tens of megabytes
  * and reads three times as fast as memory. */
 const ROOMY = 128 * 2 ** 20;
-/** Of a thread, at least: a phone is not made to find out. */
+/** Of all threads together, where there is memory but no time to write more. */
+const FEWEST = ROOMY / 4;
+/** Of a thread, on a phone, or where little memory is told of: it is not made to find out. */
 const SMALL = 6 * 2 ** 20;
 const ON_GPU = 24 * 2 ** 20;
 
@@ -51,7 +53,10 @@ export function probeGpu(adapter) {
   return probingGpu;
 }
 
-const roomy = () => /** @type {any} */ (navigator).deviceMemory >= 4;
+function roomy() {
+  const { deviceMemory, userAgentData } = /** @type {any} */ (navigator);
+  return deviceMemory >= 4 && !userAgentData?.mobile;
+}
 
 /**
  * What an earlier visit measured, in this version of the browser, or what is measured now.
@@ -100,9 +105,11 @@ async function measure() {
     for (let i = 0; i < threads; i++) workers.push(new Worker(WORKER, { type: 'module' }));
     const ask = (/** @type {object} */ question) =>
       Promise.all(workers.map((worker) => answer(worker, question, giveUp)));
-    const module = await WebAssembly.compileStreaming(fetch(KERNELS));
-    const mostBytes = roomy() ? Math.max(SMALL, ROOMY / threads) : SMALL;
-    const shares = /** @type {number[]} */ (await ask({ module, fewestBytes: SMALL, mostBytes }));
+    const module = await WebAssembly.compileStreaming(fetch(KERNELS, { signal: giveUp }));
+    const ofThread = (/** @type {number} */ bytes) =>
+      Math.max(SMALL, roomy() ? bytes / threads : 0);
+    const memory = { fewestBytes: ofThread(FEWEST), mostBytes: ofThread(ROOMY) };
+    const shares = /** @type {number[]} */ (await ask({ module, ...memory }));
     const share = Math.min(...shares);
     return { ...(await inTurns((rate) => ask({ rate, share }))), threads };
   } finally {
@@ -146,6 +153,7 @@ async function inTurns(ask) {
 function answer(worker, question, giveUp) {
   return new Promise((resolve, reject) => {
     giveUp.addEventListener('abort', () => reject(aborted()));
+    if (giveUp.aborted) reject(aborted());
     worker.onmessage = ({ data }) =>
       data.error === undefined ? resolve(data) : reject(new Error(data.error));
     worker.onerror = (event) => {

@@ -125,12 +125,16 @@ export async function start(id, options) {
       held(),
       define(),
     ]);
+    const arrivedBy = performance.now() / 1000;
     /** @type {LoadResult} */
     const result = await client.request('load', { devices, ngrams }, { onProgress });
     const stats = measure(entry, dtype, choice, prepared, result);
-    const ends = stats.files
-      .filter(({ role }) => role !== 'page')
-      .map((file) => file.start + file.seconds);
+    // What came over the network, before anything was opened; or from the disk, where all was here.
+    const came = stats.files.filter(
+      ({ role, bytes, start }) => role !== 'page' && bytes > 0 && start < arrivedBy,
+    );
+    const own = stats.files.filter(({ role }) => role in (files[first] ?? {}));
+    const ends = (came.length > 0 ? came : own).map(({ start, seconds }) => start + seconds);
     stats.seconds = {
       download: Math.max(...ends) - begun / 1000,
       ...computed.seconds,

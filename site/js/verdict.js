@@ -25,7 +25,7 @@ import { predict } from './predict.js';
  * @property {Figure} memory bytes of heaps and files at their most, while it loads
  * @property {'high' | 'medium' | 'low'} confidence
  * @property {'measured' | 'surrogate' | 'probe' | 'nothing'} basis of its speed: an earlier run here, the model
- *   cut to two layers, how fast this device multiplies
+ *   cut to a few layers, how fast this device multiplies
  *
  * @typedef {object} Basis  what `judge` judges by
  * @property {import('./catalog_types.js').Model} model
@@ -116,6 +116,7 @@ export function hardLimits(limits, device, sizes) {
   /** @type {Reason[]} */
   const reasons = [];
   if (!limits.secure) reasons.push({ code: 'insecure_context' });
+  if (!limits.simd) reasons.push({ code: 'no_simd' });
   if (device === 'webgpu') {
     const buffer = limits.gpu_buffer ?? 0;
     if (sizes.largest_tensor_bytes > buffer) {
@@ -123,7 +124,6 @@ export function hardLimits(limits, device, sizes) {
     }
     return reasons;
   }
-  if (!limits.simd) reasons.push({ code: 'no_simd' });
   const needed = sizes.memory_bytes - PYTHON_HEAP;
   if (needed > limits.wasm_memory) {
     reasons.push({ code: 'wasm_memory', limit: limits.wasm_memory, needed });
@@ -145,8 +145,9 @@ function softLimits({ limits, plan }, sizes, figures) {
   if (limits.device_memory !== null && needed > limits.device_memory / 2) {
     reasons.push({ code: 'device_memory', limit: limits.device_memory, needed });
   }
-  if (limits.quota !== null && plan.model - plan.stored > limits.quota) {
-    reasons.push({ code: 'quota', limit: limits.quota, needed: plan.model });
+  const missing = plan.model - plan.stored;
+  if (limits.quota !== null && missing > limits.quota) {
+    reasons.push({ code: 'quota', limit: limits.quota, needed: missing });
   }
   const rate = figures.tokens_per_second?.value;
   if (rate !== undefined && rate < SLOW) reasons.push({ code: 'slow', limit: SLOW, needed: rate });

@@ -17,7 +17,7 @@ import { judge } from './verdict.js';
  * @property {string} [catalogUrl]
  * @property {Partial<import('./limits.js').Limits>} [limits] pretend that this device has these: what
  *   would a smaller one be told?
- * @property {boolean} [surrogate] run the model cut to two layers, with weights that are made up, for a speed
+ * @property {boolean} [surrogate] run the model cut to a few layers, with weights that are made up, for a speed
  *   closer to its own: fetches ONNX Runtime and what Python starts from, and still no weight
  */
 

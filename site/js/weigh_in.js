@@ -19,6 +19,8 @@ export class WeighIn {
     this.verdict = null;
     /** Whether a cut model is being timed. */
     this.timing = false;
+    /** @type {Set<string>} those that were, of which no other verdict is as close */
+    this.timed = new Set();
     /** Whether a model has been loaded in this page, and ONNX Runtime with it. */
     this.runtimeIsHere = false;
   }
@@ -37,7 +39,8 @@ export class WeighIn {
   async weigh(id, dtype, wanted) {
     await new Promise((resolve) => setTimeout(resolve, UNDECIDED_MS));
     if (!wanted()) return;
-    const found = await weigh(id, { ...this.options, dtype });
+    const surrogate = this.timed.has(`${id}/${dtype}`);
+    const found = await weigh(id, { ...this.options, dtype, surrogate });
     if (!wanted()) return;
     this.verdict = found;
     this.onChange();
@@ -55,6 +58,7 @@ export class WeighIn {
     this.onChange();
     try {
       const found = await weigh(id, { ...this.options, dtype, surrogate: true });
+      this.timed.add(`${id}/${dtype}`);
       if (wanted()) this.verdict = found;
     } finally {
       this.timing = false;
