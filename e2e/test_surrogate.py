@@ -113,7 +113,7 @@ def test_another_model_is_timed_unasked_once_the_runtime_is_here(
 
 def test_what_was_timed_in_vain_does_not_take_the_model_away(page: Page, isolated_site: str) -> None:
     held: list[Route] = []
-    page.route("**/surrogate-*", held.append)
+    page.route("**/surrogate-*", lambda route: held.append(route))
     visit = Visit(page)
     visit.open(isolated_site, MINILM)
     page.get_by_role("button", name="Time a few of its layers").click()

@@ -97,6 +97,7 @@ def settle(modules: list[str]) -> None:
 
     for name in modules:
         importlib.import_module(name)
+        gc.collect()  # what comes next goes where there was garbage: 13 kB less of a snapshot
     sys.path[:] = [path for path in sys.path if not path.endswith(".zip")]
     sys.path_importer_cache.clear()
     gc.collect()
