@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from playwright.sync_api import Browser
 
 from .visit import Visit
 
 RATE = """
-  const { downlink, files } = argument;
-  Object.defineProperty(navigator, 'connection', { value: downlink && { downlink } });
+  const { downlink, files, pairs } = argument;
+  const told = { value: downlink && { downlink }, configurable: true };
+  Object.defineProperty(navigator, 'connection', told);
+  localStorage.setItem('pesoleve.pairs.1', JSON.stringify(pairs ?? []));
   performance.getEntriesByType = () => files.map((
     [encodedBodySize, ms, at, transferSize, initiatorType], index) => {
     const responseStart = at ?? 1000 * index;
@@ -28,6 +34,14 @@ UNCHANGED = [25_000, 2, 5_000, 300]
 KEPT = [25_000, 1, 6_000, 0]
 TOGETHER = [[40_000, 10, 100], [2_000, 1, 105]]
 FONT = [35_000, 2, 7_000, 35_300, "link"]
+
+
+@pytest.fixture(scope="module")
+def blank(browser: Browser, browser_context_args: dict[str, Any], isolated_site: str) -> Iterator[Visit]:
+    with browser.new_context(**browser_context_args) as context:
+        visit = Visit(context.new_page())
+        visit.open_blank(isolated_site)
+        yield visit
 
 
 @pytest.mark.parametrize(
@@ -50,14 +64,12 @@ FONT = [35_000, 2, 7_000, 35_300, "link"]
     ],
 )
 def test_a_connection_is_what_the_browser_says_or_its_files_show(
-    visit: Visit,
-    isolated_site: str,
+    blank: Visit,
     downlink: float | None,
     files: list[list[float | str]],
     megabits: float | None,
 ) -> None:
-    visit.open_blank(isolated_site)
-    rate = visit.run_module(RATE, {"downlink": downlink, "files": files})
+    rate = blank.run_module(RATE, {"downlink": downlink, "files": files})
     if megabits is None:
         assert rate is None
         return
@@ -76,12 +88,8 @@ def test_a_connection_is_what_the_browser_says_or_its_files_show(
     ],
 )
 def test_an_earlier_load_tells_more_than_a_browser_and_its_files(
-    visit: Visit, isolated_site: str, loads: list[list[float]], megabits: float
+    blank: Visit, loads: list[list[float]], megabits: float
 ) -> None:
-    visit.open_blank(isolated_site)
     pairs = [{"network_bytes": load[0], "measured": {"download": load[1]}} for load in loads]
-    visit.page.evaluate(
-        "pairs => localStorage.setItem('pesoleve.pairs.1', JSON.stringify(pairs))", pairs
-    )
-    rate = visit.run_module(RATE, {"downlink": 4, "files": []})
+    rate = blank.run_module(RATE, {"downlink": 4, "files": [], "pairs": pairs})
     assert rate["value"] == pytest.approx(megabits * MEGABIT)

@@ -98,7 +98,7 @@ def test_a_slow_device_is_measured_by_less_and_not_for_longer(
 @pytest.mark.parametrize(
     ("memory", "phone", "cores", "fewest", "most"),
     [
-        ("8", "false", 2, 16 * MIB, 64 * MIB),
+        ("8", "false", 2, 8 * MIB, 64 * MIB),
         ("8", "undefined", 8, 6 * MIB, 16 * MIB),
         ("8", "true", 2, 6 * MIB, 6 * MIB),
         ("2", "false", 2, 6 * MIB, 6 * MIB),

@@ -24,7 +24,7 @@ const FEWEST_ROUNDS = 3;
  * and reads three times as fast as memory. */
 const ROOMY = 128 * 2 ** 20;
 /** Of all threads together, where there is memory but no time to write more. */
-const FEWEST = ROOMY / 4;
+const FEWEST = ROOMY / 8;
 /** Of a thread, on a phone, or where little memory is told of: it is not made to find out. */
 const SMALL = 6 * 2 ** 20;
 const ON_GPU = 24 * 2 ** 20;
