@@ -37,7 +37,9 @@ FONT = [35_000, 2, 7_000, 35_300, "link"]
 
 
 @pytest.fixture(scope="module")
-def blank(browser: Browser, browser_context_args: dict[str, Any], isolated_site: str) -> Iterator[Visit]:
+def blank(
+    browser: Browser, browser_context_args: dict[str, Any], isolated_site: str
+) -> Iterator[Visit]:
     with browser.new_context(**browser_context_args) as context:
         visit = Visit(context.new_page())
         visit.open_blank(isolated_site)
