@@ -42,7 +42,7 @@ export async function readLimits(gpu, pretended = {}) {
     simd: WebAssembly.validate(Uint8Array.of(...SIMD, ...SIMD_BODY)),
     wasm_memory: WASM32,
     device_memory: memory === undefined ? null : memory * 2 ** 30,
-    quota: quota === undefined ? null : quota - usage,
+    quota: quota === undefined ? null : Math.max(quota - usage, 0),
     gpu_buffer: adapter ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : null,
     shader_f16: adapter?.features.has('shader-f16') ?? false,
     ...pretended,

@@ -98,7 +98,7 @@ export class PageState {
       if (this.state.kind !== 'ready' && deciding())
         await this.weighIn.timeIfCheap(entry.id, dtype, deciding);
     } catch (error) {
-      if (deciding()) this.fail(error);
+      this.failIf(deciding(), error);
     }
   }
 
@@ -122,7 +122,7 @@ export class PageState {
       const wanted = () => entry === this.entry && dtype === this.dtype;
       await this.weighIn.time(entry.id, dtype, wanted);
     } catch (error) {
-      if (this.deciding(entry, dtype)) this.fail(error); // whoever went on meanwhile does not want to know
+      this.failIf(this.deciding(entry, dtype), error);
     }
   }
 
@@ -190,6 +190,12 @@ export class PageState {
 
   cancel() {
     if (this.state.kind === 'loading') this.state.abort.abort(aborted());
+  }
+
+  /** What failed on the way to a decision is no news to who has decided. @param {boolean} deciding @param {unknown} error */
+  failIf(deciding, error) {
+    if (deciding) this.fail(error);
+    else console.info('Peso Leve: not weighed:', error);
   }
 
   /** @param {unknown} error */
