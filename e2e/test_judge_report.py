@@ -51,7 +51,7 @@ def test_errors_intervals_and_what_nobody_could_know(told: str) -> None:
 
 
 def test_what_sentences_and_the_probe_take(told: str) -> None:
-    assert "took 1.50 times as long" in told
+    assert "took 1.5 times as long" in told
     assert "slowed 1: 300 ms (300 at most), slowed 4: 300 ms (300 at most)" in told
 
 

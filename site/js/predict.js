@@ -20,10 +20,10 @@ const READING = { file: 1, float32: 1, int8: 2.2, blocks: 1 };
 const WAITING = { alone: 1.2, together: 1.4 };
 
 /** A prompt's seconds, in those of the probe: a kernel that multiplies matrices reads what it has once for several
- * rows. A sentence is little for threads to share. */
+ * rows. */
 const MULTIPLYING = {
   writing: { alone: 0.31, together: 0.31 },
-  reading: { alone: 0.35, together: 0.9 },
+  reading: { alone: 0.31, together: 0.38 },
 };
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
@@ -44,10 +44,10 @@ const GUESSING = 1.1;
 const ENGINE_SECONDS = 1.3;
 const RUN_SECONDS = {
   writing: { alone: 0.084, together: 0.28 },
-  reading: { alone: 0.006, together: 0.005 },
+  reading: { alone: 0.0025, together: 0.0025 },
 };
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
-const RUN_BESIDE_CUT = 0.5;
+const RUN_BESIDE_CUT = { writing: 0.5, reading: 0.25 };
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
 /** A thread's rates, of the probe; and how much multiplying, and the rest, loading above all, get on by each. What is
  * read from memory counts more, as it is measured better: two probes of one page differ by 10 %, those from the cache by
@@ -65,6 +65,8 @@ const WITHIN = { memory: 1.15, load: 2, first_token: 2.5, tokens_per_second: 2 }
 /** Of a GPU's probe, which was judged on none but SwiftShader. */
 const WITHIN_GPU = { first_token: 3, tokens_per_second: 2.5 };
 const WITHIN_TIMED = { first_token: 2, tokens_per_second: 1.6 };
+/** And how much longer the first few sentences may take, while the browser compiles. */
+const COMPILING = { writing: 1, reading: 2 };
 
 /**
  * @param {Basis} basis
@@ -137,7 +139,11 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
   if (surrogate !== null) {
     const { first, token } = surrogate;
     return {
-      first_token: about(first + RUN_BESIDE_CUT * running, WITHIN_TIMED.first_token),
+      first_token: about(
+        first + RUN_BESIDE_CUT[doing] * running,
+        WITHIN_TIMED.first_token,
+        COMPILING[doing],
+      ),
       tokens_per_second:
         token === null
           ? null
@@ -165,6 +171,7 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
     first_token: about(
       (MULTIPLYING[doing][threads] * work) / multiplies(rates) + running,
       WITHIN.first_token,
+      COMPILING[doing],
     ),
     tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
   };
@@ -211,9 +218,9 @@ function ofThreads(rates, threads) {
   return { compute: share * compute, float32: share * float32, int8: share * int8, threads };
 }
 
-/** @param {number} value @param {number} times @returns {Figure} */
-function about(value, times) {
-  return { value, low: value / times, high: value * times, kind: 'predicted' };
+/** @param {number} value @param {number} times @param {number} longer @returns {Figure} */
+function about(value, times, longer = 1) {
+  return { value, low: value / times, high: value * times * longer, kind: 'predicted' };
 }
 
 /**
