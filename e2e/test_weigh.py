@@ -84,9 +84,11 @@ def test_what_a_sentence_takes_is_the_median_of_the_answers(visit: Visit, isolat
             [],
             [{"inputs": 1, "seconds": 9}, {"inputs": 4, "seconds": 4}, {"inputs": 1, "seconds": 2}],
             [{"inputs": 1, "seconds": 1}, {"inputs": 1, "seconds": 4}],
+            # The first ones are those of a browser that still compiles.
+            [{"inputs": 1, "seconds": 9}] * 50 + [{"inputs": 1, "seconds": 1}] * 21,
         ],
     )
-    assert measured == [None, 2, 2.5]
+    assert measured == [None, 2, 2.5, 1]
 
 
 def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated_site: str) -> None:
@@ -102,6 +104,10 @@ def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated
         for figure in figures:
             assert 0 < figure["low"] <= figure["value"] <= figure["high"]
             assert figure["kind"] == "predicted"
+        # The first sentences take longer, while the browser compiles, and should not surprise.
+        first = verdict["seconds"]["first_token"]
+        above, below = first["high"] / first["value"], first["value"] / first["low"]
+        assert above / below == pytest.approx(1 if id == CHAT else 2)
         planned = visit.run_module(
             "return await pesoleve.plan(argument.id, { device: 'wasm' });", {"id": id}
         )

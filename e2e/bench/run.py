@@ -61,6 +61,10 @@ THEIRS = f"""
   const loadSeconds = (performance.now() - begun) / 1000;
 """
 MEASURE = """
+  // The browser compiles what turns out to be hot: a hundred sentences, and two seconds, do not count.
+  const settled = performance.now() + 2000;
+  for (let done = 0; done < 100 || performance.now() < settled; done++)
+    await embed(argument.texts[done % argument.texts.length]);
   const milliseconds = [];
   for (const text of argument.texts) {
     const begun = performance.now();
@@ -168,9 +172,10 @@ def main() -> None:
         "# MiniLM-L6 in Chromium, on WASM",
         "",
         f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: Chromium {version}, "
-        f"{platform.machine()}, {ROUNDS} interleaved rounds of {SENTENCES} STS-B sentences singly. "
-        "Medians, with quartiles in brackets; from a server on the same machine, so that the load is "
-        "everything but the network. Loading includes the runtime, and for Peso Leve Python.",
+        f"{platform.machine()}, {ROUNDS} interleaved rounds of {SENTENCES} STS-B sentences singly, "
+        "after a hundred and two seconds of them, for which the browser compiles. Medians, with "
+        "quartiles in brackets; from a server on the same machine, so that the load is everything but "
+        "the network. Loading includes the runtime, and for Peso Leve Python.",
         "",
         *table(results),
         "",

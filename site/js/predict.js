@@ -16,7 +16,7 @@ export const SENTENCE_TOKENS = 16;
 
 /** A token's seconds, in those that its weights take to be read as the probe reads; and what is not reading: one thread
  * alone has all that lies between two matrices to itself, and several wait for each other. */
-const READING = { file: 1, float32: 1, int8: 2.2, blocks: 1 };
+const READING = { file: 1, float32: 1, int8: 1.7, blocks: 1 };
 const WAITING = { alone: 1.2, together: 1.4 };
 
 /** A prompt's seconds, in those of the probe: a kernel that multiplies matrices reads what it has once for several

@@ -20,7 +20,8 @@ import { predict } from './predict.js';
  * @property {Figure} bytes to be fetched
  * @property {{download: Figure | null, load: Figure | null, first_token: Figure | null}} seconds `load` is
  *   from the click until it can be used, download and all; `first_token` of a prompt of PROMPT_TOKENS, or
- *   for a model that only reads, the answer to a sentence, once the browser has compiled: measured, their median
+ *   for a model that only reads, the answer to a sentence, once the browser has compiled (the first few are within
+ *   the interval): measured, the median of the last
  * @property {Figure | null} tokens_per_second null for a model that writes nothing
  * @property {Figure} memory bytes of heaps and files at their most, while it loads
  * @property {'high' | 'medium' | 'low'} confidence

@@ -14,11 +14,13 @@ import { madeUpWeights, openSurrogate } from './surrogate_host.js';
 const PROMPTS = 12;
 const TOKENS = 24;
 /** What a model that reads takes is what it takes when the browser has compiled; one that writes gets no such time. */
-const WARM_UP = { sentences: 60, prompts: 5, tokens: 24 };
+const WARM_UP = { sentences: 120, prompts: 5, tokens: 24 };
 const SETTLE_MS = 100;
 
 /** Seconds, of each graph: what is slower than this is told of after one run. */
 const PATIENCE = 1;
+/** Seconds, of each graph: a browser compiles for two, or as much longer as this device is slower. */
+const COMPILING_PATIENCE = 4;
 
 /** @param {import('../js/surrogate.js').Graph} graph @returns {Promise<Uint8Array>} verified */
 async function fetchGraph({ url, file }) {
@@ -57,11 +59,12 @@ function median(values) {
  * @param {(() => Promise<unknown>)[]} runs
  * @param {number} rounds
  * @param {() => void} before each of them
+ * @param {number} patience
  * @returns {Promise<number[]>} seconds of each, the median
  */
-async function inTurns(runs, rounds, before) {
+async function inTurns(runs, rounds, before, patience = PATIENCE) {
   const values = runs.map(() => /** @type {number[]} */ ([]));
-  for (let round = 0, spent = 0; round < rounds && spent < PATIENCE * runs.length; round++) {
+  for (let round = 0, spent = 0; round < rounds && spent < patience * runs.length; round++) {
     for (const [index, run] of runs.entries()) {
       before();
       const begun = performance.now();
@@ -90,7 +93,8 @@ async function time(question) {
   const reads = runners.map((runner) => () => runner.read(ids));
   const writes = runners.flatMap(({ write }) => (write === null ? [] : [() => write(7)]));
   // The browser compiles in the background what turns out to be hot.
-  await inTurns(reads, writes.length > 0 ? WARM_UP.prompts : WARM_UP.sentences, () => {});
+  if (writes.length === 0) await inTurns(reads, WARM_UP.sentences, () => {}, COMPILING_PATIENCE);
+  else await inTurns(reads, WARM_UP.prompts, () => {});
   await inTurns(writes, WARM_UP.tokens, () => {});
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const firsts = await inTurns(reads, PROMPTS, forgetWeights);
