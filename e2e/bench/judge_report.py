@@ -114,8 +114,8 @@ def _first_sentences(judged: list[dict[str, Any]]) -> str:
         for figure, row in zip(told, rows, strict=True)
     ]
     return (
-        "What a sentence takes is the median of 41, after a hundred, and two seconds of them, for which "
-        "the CPU is not slowed. The first seven, while the browser compiles, took "
+        "What a sentence takes is the median of 41, after a hundred, and two seconds of them, for "
+        "which the CPU is not slowed. The first seven, while the browser compiles, took "
         f"{median:.1f} times as long, {low:.1f} to {high:.1f} in half of the loads; in "
         f"{statistics.mean(within):.0%} they were inside the interval too."
     )
