@@ -16,8 +16,9 @@ const GPU_WORKER = new URL('../worker/probe_gpu_worker.js', import.meta.url);
 const KERNELS = new URL('../vendor/probe/probe.wasm', import.meta.url);
 const VERSION = 6;
 
-/** With starting and the warm-up it is under half a second. */
+/** With starting and the warm-up it is under half a second. Where these take longer, what is measured takes less. */
 const MEASURED_MS = 200;
+const UNTIL_MS = 420;
 const FEWEST_ROUNDS = 3;
 
 /** Of all threads together, where there is memory to spare: more than a cache holds, which may be tens of megabytes
@@ -98,6 +99,7 @@ async function measureGpu() {
 /** @returns {Promise<Probe>} */
 async function measure() {
   const threads = threadCount();
+  const until = performance.now() + UNTIL_MS;
   /** @type {Worker[]} */
   const workers = [];
   const giveUp = AbortSignal.timeout(PATIENCE_MS);
@@ -111,7 +113,7 @@ async function measure() {
     const memory = { fewestBytes: ofThread(FEWEST), mostBytes: ofThread(ROOMY) };
     const shares = /** @type {number[]} */ (await ask({ module, ...memory }));
     const share = Math.min(...shares);
-    return { ...(await inTurns((rate) => ask({ rate, share }))), threads };
+    return { ...(await inTurns((rate) => ask({ rate, share }), until)), threads };
   } finally {
     for (const worker of workers) worker.terminate();
   }
@@ -123,13 +125,14 @@ async function measure() {
  * does in a burst.
  *
  * @param {(rate: keyof Rates) => Promise<unknown[]>} ask all threads together
+ * @param {number} until when it is enough, if it is not before
  * @returns {Promise<Rates>} of all of them
  */
-async function inTurns(ask) {
+async function inTurns(ask, until) {
   /** @type {Record<keyof Rates, {amount: number, seconds: number}[]>} a sum for each thread */
   const sums = { compute: [], float32: [], int8: [] };
-  const begun = performance.now();
-  for (let round = 0; round < FEWEST_ROUNDS || performance.now() - begun < MEASURED_MS; round++) {
+  const end = Math.min(performance.now() + MEASURED_MS, until);
+  for (let round = 0; round < FEWEST_ROUNDS || performance.now() < end; round++) {
     for (const rate of /** @type {(keyof Rates)[]} */ (Object.keys(sums))) {
       const found = /** @type {{amount: number, seconds: number}[]} */ (await ask(rate));
       sums[rate] = found.map(({ amount, seconds }, thread) => ({
