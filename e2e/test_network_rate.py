@@ -82,9 +82,9 @@ def test_a_connection_is_what_the_browser_says_or_its_files_show(
 @pytest.mark.parametrize(
     ("loads", "megabits"),
     [
-        ([[10_000_000, 4.6]], 20),  # 0.6 s went by before anything was asked for
-        ([[10_000_000, 8.6], [10_000_000, 1.4]], 100),  # the last one
-        ([[10_000_000, 1]], 160),
+        ([[10_000_000, 4.4]], 20),  # 0.4 s went by before anything was asked for
+        ([[10_000_000, 8.6], [10_000_000, 1.2]], 100),  # the last one
+        ([[10_000_000, 0.5]], 320),
         ([[4_000_000, 1]], 4),  # too little to tell
         ([[10_000_000, None]], 4),
     ],

@@ -29,31 +29,45 @@ def test_the_device_is_measured_once(visit: Visit, isolated_site: str) -> None:
     assert not any("probe" in path and path.endswith(".wasm") for path in visit.bytes_by_path())
 
 
+WORKER = """
+  window.asked = [];
+  window.Worker = class {
+    terminate() {}
+    postMessage({ rate }) {
+      if (rate) window.asked.push(rate);
+      const after = rate ? 10 : PREPARING;
+      setTimeout(() => this.onmessage({ data: { amount: 1e8, seconds: SECONDS } }), after);
+    }
+  };
+  Object.defineProperty(navigator, 'hardwareConcurrency', { value: 1 });
+"""
+PROBE = """
+  const { probe } = await import(new URL('../js/probe.js', location.href));
+  return { rates: await probe(), asked: window.asked };
+"""
+TURN = ["compute", "float32", "int8"]
+
+
 @pytest.mark.parametrize("seconds", [0.01, 0])
 def test_rates_are_measured_in_turns_and_not_by_a_clock_that_is_too_coarse(
     page: Page, isolated_site: str, seconds: float
 ) -> None:
-    page.add_init_script(
-        f"""window.asked = [];
-        window.Worker = class {{
-          terminate() {{}}
-          postMessage({{ rate }}) {{
-            if (rate) window.asked.push(rate);
-            setTimeout(() => this.onmessage({{ data: {{ amount: 1e8, seconds: {seconds} }} }}), 10);
-          }}
-        }};
-        Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: 1 }});"""
-    )
+    page.add_init_script(WORKER.replace("PREPARING", "10").replace("SECONDS", str(seconds)))
     visit = Visit(page)
     visit.open_blank(isolated_site)
-    found = visit.run_module(
-        """const { probe } = await import(new URL('../js/probe.js', location.href));
-        return { rates: await probe(), asked: window.asked };"""
-    )
-    turn = ["compute", "float32", "int8"]
-    assert len(found["asked"]) >= 3 * len(turn)
-    assert found["asked"] == turn * (len(found["asked"]) // len(turn))
-    assert found["rates"] == (dict.fromkeys(turn, 1e10) | {"threads": 1} if seconds else None)
+    found = visit.run_module(PROBE)
+    assert len(found["asked"]) >= 3 * len(TURN)
+    assert found["asked"] == TURN * (len(found["asked"]) // len(TURN))
+    assert found["rates"] == (dict.fromkeys(TURN, 1e10) | {"threads": 1} if seconds else None)
+
+
+def test_where_starting_takes_long_the_fewest_turns_are_measured(
+    page: Page, isolated_site: str
+) -> None:
+    page.add_init_script(WORKER.replace("PREPARING", "500").replace("SECONDS", "0.01"))
+    visit = Visit(page)
+    visit.open_blank(isolated_site)
+    assert visit.run_module(PROBE)["asked"] == 3 * TURN
 
 
 SLOW_CLOCK = "{ let now = 0; performance.now = () => (now += 1000); }"

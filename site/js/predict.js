@@ -2,6 +2,7 @@
 // measured here before goes first, then a cut of the model that was timed, then the probe.
 
 import { filesByRole } from './catalog.js';
+import { ASKING_SECONDS } from './network.js';
 
 /**
  * @typedef {import('./verdict.js').Basis} Basis
@@ -14,47 +15,45 @@ export const SENTENCE_TOKENS = 16;
 
 // Measured with every built model, on 1 and 2 threads: `python -m e2e.bench.judge`.
 
-/** A token's seconds, in those that its weights take to be read as the probe reads; and what is not reading: one thread
- * alone has all that lies between two matrices to itself, and several wait for each other. */
-const READING = { file: 1, float32: 1, int8: 1.7, blocks: 1 };
+/** A token's seconds, in those that its weights take to be read, and be multiplied, as the probe does: float32 goes by
+ * while the next is read, 8 bits are unpacked and summed first. And what is neither: one thread alone has all that lies
+ * between two matrices to itself, and several wait for each other. */
+const READING = { file: 1, float32: 1, int8: 0.7, blocks: 1 };
+const UNPACKING = { file: 0, float32: 0, int8: 2.3, blocks: 0 };
 const WAITING = { alone: 1.2, together: 1.4 };
 
-/** A prompt's seconds, in those of the probe: a kernel that multiplies matrices reads what it has once for several
- * rows. */
-const MULTIPLYING = {
-  writing: { alone: 0.31, together: 0.31 },
-  reading: { alone: 0.31, together: 0.38 },
-};
+/** A prompt's seconds, in those of the probe, beside reading the weights once: a kernel that multiplies matrices takes
+ * what it has for several rows. */
+const MULTIPLYING = 0.79;
 
 /** Seconds for a byte of the weights as they compute, to expand and to open a session. Decoding is done as they come. */
 const OPENING = { file: 4e-9, float32: 2.7e-9, int8: 1.7e-8, blocks: 1e-8 };
 
 /** Seconds for a byte of a download beside its way here, where neither waits for the other: hashed, decoded, and written
- * to the disk. And until the first is asked for: requests go there and back, and workers begin. */
-const ARRIVING = 3.2e-8;
-const ASKING_SECONDS = { waiting: 0.6, working: 0.12 };
+ * to the disk. And until the first is asked for, beside the requests that go there and back: workers begin. */
+const ARRIVING = 3.5e-8;
+const BEGINNING_SECONDS = 0.2;
 
 /** How many times as many tokens a second come where the model's habits are guessed. One step in four brings a
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
-/** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine below. While it first writes, the
+/** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine of `REFERENCE`. While it first writes, the
  * browser still compiles, which a second CPU does meanwhile where the model has one thread; what a sentence takes is what it
  * takes after that. */
-const ENGINE_SECONDS = 1.3;
+const ENGINE_SECONDS = { alone: 2.3, together: 1.84 };
 const RUN_SECONDS = {
-  writing: { alone: 0.084, together: 0.28 },
-  reading: { alone: 0.0025, together: 0.0025 },
+  writing: { alone: 0.175, together: 0.4 },
+  reading: { alone: 0.0021, together: 0.0021 },
 };
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
-const RUN_BESIDE_CUT = { writing: 0.5, reading: 0.25 };
+const RUN_BESIDE_CUT = { writing: 0.4, reading: 0.25 };
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
-/** A thread's rates, of the probe; and how much multiplying, and the rest, loading above all, get on by each. What is
- * read from memory counts more, as it is measured better: two probes of one page differ by 10 %, those from the cache by
- * 25 %. */
-const REFERENCE = { compute: 5.5e9, float32: 7.5e9 };
-const MULTIPLIED = { compute: 0.3, float32: 0.7 };
-const PACE = { compute: 0.3, float32: 0.6 };
+
+/** Multiply-adds a second of a thread, and how much the rest, loading above all, gets on with them: two kinds of
+ * machine of the judge, one with three times the memory's speed of the other, load in the same time by this. */
+const REFERENCE = 5.5e9;
+const PACE = 0.9;
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
  * four), and those before and after all layers. */
@@ -98,7 +97,8 @@ export function predict(basis, device, sizes) {
   // What has come is still to be worked on: the engine's own files, and the last of the model's.
   const way = warm || network === null ? 0 : toFetch / network.value;
   const arrival = warm ? 0 : (download?.value ?? 0);
-  const ready = Math.max(arrival, way + (ENGINE_SECONDS + opening) / machine);
+  const engine = ENGINE_SECONDS[choice.threads > 1 ? 'together' : 'alone'];
+  const ready = Math.max(arrival, way + (engine + opening) / machine);
   const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
     bytes: {
@@ -165,15 +165,19 @@ function predictSpeed({ model, dtype, rates, gpu, surrogate }, device, sizes) {
     };
   }
   if (rates === null) return { first_token: null, tokens_per_second: null };
-  const reading = waiting(rates.threads) * READING[layout] * sizes.read_bytes;
-  const rate = layout === 'int8' ? rates.int8 : rates.float32;
+  const reading =
+    (READING[layout] * sizes.read_bytes) / rates[layout === 'int8' ? 'int8' : 'float32'];
+  const unpacking = (UNPACKING[layout] * sizes.multiply_adds) / rates.compute;
   return {
     first_token: about(
-      (MULTIPLYING[doing][threads] * work) / multiplies(rates) + running,
+      reading + (MULTIPLYING * work) / rates.compute + running,
       WITHIN.first_token,
       COMPILING[doing],
     ),
-    tokens_per_second: about((guessing * rate) / reading, WITHIN.tokens_per_second),
+    tokens_per_second: about(
+      guessing / (waiting(rates.threads) * (reading + unpacking)),
+      WITHIN.tokens_per_second,
+    ),
   };
 }
 
@@ -183,27 +187,12 @@ export function waiting(threads) {
 }
 
 /**
- * Multiply-adds a second, of all threads: between those from the cache and those from memory, since either is measured
- * in a moment that has moods of its own.
+ * How many times as fast as the machine of `REFERENCE` what is neither multiplying nor reading gets on.
  *
  * @param {NonNullable<Basis['rates']>} rates
  */
-function multiplies({ compute, float32 }) {
-  return (
-    compute ** MULTIPLIED.compute * (float32 / Float32Array.BYTES_PER_ELEMENT) ** MULTIPLIED.float32
-  );
-}
-
-/**
- * How many times as fast as the machine below what is neither multiplying nor reading gets on: between the two too.
- *
- * @param {NonNullable<Basis['rates']>} rates
- */
-function pace({ compute, float32, threads }) {
-  return (
-    (compute / threads / REFERENCE.compute) ** PACE.compute *
-    (float32 / threads / REFERENCE.float32) ** PACE.float32
-  );
+function pace({ compute, threads }) {
+  return (compute / threads / REFERENCE) ** PACE;
 }
 
 /**
@@ -227,11 +216,11 @@ function about(value, times, longer = 1) {
  * The way here and what is done with what has come go on at once, and the longer of the two counts most.
  *
  * @param {number} bytes @param {import('./network.js').Rate} rate
- * @param {number} machine how many times as fast as the one below
+ * @param {number} machine how many times as fast as the one of `REFERENCE`
  * @returns {Figure} seconds
  */
 function arrives(bytes, { value, low, high }, machine) {
-  const asking = ASKING_SECONDS.waiting + ASKING_SECONDS.working / machine;
+  const asking = ASKING_SECONDS + BEGINNING_SECONDS / machine;
   const handling = (ARRIVING * bytes) / machine;
   return {
     value: asking + Math.hypot(bytes / value, handling),
