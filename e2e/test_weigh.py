@@ -101,8 +101,9 @@ def test_a_device_half_as_fast_takes_twice_as_long(visit: Visit, isolated_site: 
     visit.open_blank(isolated_site)
     given = [{"id": id_, **here, "basis": {"rates": rates}} for rates in (fast, half)]
     whole, halved = visit.run_module(JUDGE, given)
-    for name in ("load", "first_token"):
-        assert 1.8 < halved["seconds"][name]["value"] / whole["seconds"][name]["value"] <= 2
+    # Not all of a load gets on with the multiplying.
+    for name, least in (("load", 1.6), ("first_token", 1.8)):
+        assert least < halved["seconds"][name]["value"] / whole["seconds"][name]["value"] <= 2
     if id_ == CHAT:
         speeds = [verdict["tokens_per_second"]["value"] for verdict in (whole, halved)]
         assert speeds[0] / speeds[1] == pytest.approx(2)

@@ -41,19 +41,19 @@ const GUESSING = 1.1;
 /** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine of `REFERENCE`. While it first writes, the
  * browser still compiles, which a second CPU does meanwhile where the model has one thread; what a sentence takes is what it
  * takes after that. */
-const ENGINE_SECONDS = { alone: 2.3, together: 1.84 };
+const ENGINE_SECONDS = { alone: 1.95, together: 1.55 };
 const RUN_SECONDS = {
-  writing: { alone: 0.175, together: 0.4 },
-  reading: { alone: 0.0021, together: 0.0021 },
+  writing: { alone: 0.155, together: 0.36 },
+  reading: { alone: 0.0019, together: 0.0019 },
 };
 /** What of that a cut of the model does not show, and how much slower the first answer is than the cut. */
 const RUN_BESIDE_CUT = { writing: 0.4, reading: 0.25 };
 const FIRST_ANSWER = { file: 1.2, float32: 1.2, int8: 1, blocks: 1.2 };
 
-/** Multiply-adds a second of a thread, and how much the rest, loading above all, gets on with them: two kinds of
- * machine of the judge, one with three times the memory's speed of the other, load in the same time by this. */
+/** Multiply-adds a second of a thread, and how much the rest, loading above all, gets on with them: less than
+ * multiplying does, on a CPU that is slowed as on another machine. */
 const REFERENCE = 5.5e9;
-const PACE = 0.9;
+const PACE = 0.7;
 
 /** Kernels that a layer takes on a GPU, by the nodes of the built graphs (what only reshapes aside; attention as
  * four), and those before and after all layers. */
