@@ -38,9 +38,9 @@ const BEGINNING_SECONDS = 0.2;
  * second token, or two in three where an answer repeats itself; a guess takes a tenth longer. */
 const GUESSING = 1.1;
 
-/** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine of `REFERENCE`. While it first writes, the
- * browser still compiles, which a second CPU does meanwhile where the model has one thread; what a sentence takes is what it
- * takes after that. */
+/** Python and ONNX Runtime, and what a run takes beside multiplying, on the machine of `REFERENCE`. While it first
+ * writes, the browser still compiles, which a second CPU does meanwhile where the model has one thread; what a sentence
+ * takes is what it takes after that. */
 const ENGINE_SECONDS = { alone: 1.95, together: 1.55 };
 const RUN_SECONDS = {
   writing: { alone: 0.155, together: 0.36 },
