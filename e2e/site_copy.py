@@ -71,7 +71,7 @@ class SiteCopy:
         self.write(path, self.read(path) + text.encode())
 
     def listed(self) -> dict[str, str]:
-        """The sha256 of everything that a service worker keeps of the copy, as it is now."""
+        """Half of the sha256 of everything that a service worker keeps of the copy, as it is now."""
         script = site_files.script(self.root)
         lists = json.loads(script.removeprefix("self.SITE_FILES = ").removesuffix(";\n"))
         return {**lists["page"], **lists["runtime"]}

@@ -51,8 +51,8 @@ def test_the_page_is_listed_by_content_apart_from_its_runtimes(site: Path) -> No
     assert lists["page"].keys() == set(PAGE)
     assert lists["runtime"].keys() == set(RUNTIME)
     assert lists["schemaVersion"] == SCHEMA_VERSION
-    for name, sha256 in {**lists["page"], **lists["runtime"]}.items():
-        assert sha256 == hashlib.sha256((site / name).read_bytes()).hexdigest()
+    for name, half in {**lists["page"], **lists["runtime"]}.items():
+        assert half == hashlib.sha256((site / name).read_bytes()).hexdigest()[:32]
 
 
 @pytest.mark.parametrize("name", ["index.html", "worker/module.mjs", "vendor/pyodide/python.snapshot"])
