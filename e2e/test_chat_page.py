@@ -105,6 +105,24 @@ def context(page: Page) -> int:
     return int(re.sub(r"\D", "", found[1]))
 
 
+def test_an_answer_is_drawn_ten_times_a_second_at_most(chat: Page) -> None:
+    """What draws takes a small CPU from the model."""
+    let_answers_have(chat, 40)
+    chat.evaluate(
+        """() => {
+          const panel = document.querySelector('pl-chat-panel');
+          globalThis.drawn = [];
+          new MutationObserver(() => drawn.push(performance.now()))
+            .observe(panel, { subtree: true, characterData: true, childList: true });
+        }"""
+    )
+    assert words(ask(chat, SEA))
+    drawn = chat.evaluate("drawn")
+    assert len(drawn) > 3
+    # Sending a message draws twice: what was in the field is gone, and the turn is there.
+    assert len(drawn) <= (drawn[-1] - drawn[0]) / 100 + 3
+
+
 def test_an_answer_comes_piece_by_piece(chat: Page) -> None:
     let_answers_have(chat, 40)
     assert context(chat) == 0

@@ -3,12 +3,16 @@
 import './failure_notice.js';
 import { Conversation, contextLimit } from '../js/conversation.js';
 import { number, t } from '../js/i18n.js';
+import { throttle } from '../js/throttle.js';
 import { DEFAULTS } from './chat_controls.js';
 import { renderTurn, SHOWN } from './chat_turn.js';
 import { html, nothing, PageElement } from './element.js';
 
 /** How near to its end, in pixels, the reader follows the log. */
 const NEAR = 48;
+
+/** How long a picture of an answer under way stays: on few CPUs the next one is drawn instead of a token. */
+const PICTURE_MS = 100;
 
 export class ChatPanel extends PageElement {
   /** @override */
@@ -29,7 +33,7 @@ export class ChatPanel extends PageElement {
     this.text = '';
     /** What was pasted that is too long for the field; it is sent before what is typed. */
     this.attached = '';
-    this.conversation = new Conversation(() => this.requestUpdate());
+    this.conversation = new Conversation(throttle(() => this.requestUpdate(), PICTURE_MS));
     this.follow = true;
     this.lostFocus = false;
   }
