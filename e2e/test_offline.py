@@ -181,6 +181,25 @@ def test_a_browser_that_keeps_nothing_shows_the_page(
     visit.expect_clean(isolated_site)
 
 
+def test_the_page_is_kept_once_the_verdict_is_there(copy: SiteCopy, visitor: Visitor) -> None:
+    """A device that keeps files while it is measured is taken for a slower one."""
+    page = visitor.context.new_page()
+    page.add_init_script(
+        """
+        const { prototype } = ServiceWorkerContainer;
+        const { register } = prototype;
+        prototype.register = function (...asked) {
+          globalThis.known = document.querySelector('pl-model-card')?.verdict?.basis;
+          return register.apply(this, asked);
+        };"""
+    )
+    visit = OfflineVisit(page)
+    with copy.serve() as site:
+        visit.open(site)
+        visit.expect_kept()
+        assert page.evaluate("known") == "probe"
+
+
 def test_whoever_imports_the_module_gets_no_service_worker(visitor: Visitor) -> None:
     with serve_site() as site:
         visit = OfflineVisit(visitor.context.new_page())

@@ -36,8 +36,9 @@ function become(next) {
  * reloads itself, once, because the service worker adds them and threads need them.
  *
  * @param {() => boolean} isIdle whether a reload would take nothing away
+ * @param {Promise<void>} shown what comes first: the speed of a device that keeps files meanwhile is that of a slower one
  */
-export async function keepOffline(isIdle) {
+export async function keepOffline(isIdle, shown) {
   const { serviceWorker } = navigator;
   if (serviceWorker === undefined) return; // an insecure address, or an old browser
   let touched = false;
@@ -50,6 +51,8 @@ export async function keepOffline(isIdle) {
   };
   serviceWorker.addEventListener('controllerchange', isolate);
   await loaded();
+  // The page that is to be reloaded measures nothing that would be kept.
+  if (self.crossOriginIsolated) await shown;
   try {
     await serviceWorker.register(SERVICE_WORKER, { updateViaCache: 'none' });
   } catch (error) {
@@ -63,7 +66,7 @@ export async function keepOffline(isIdle) {
   isolate();
 }
 
-/** @returns {Promise<unknown>} what the page shows comes first */
+/** @returns {Promise<unknown>} */
 function loaded() {
   if (document.readyState === 'complete') return Promise.resolve();
   return new Promise((resolve) => addEventListener('load', resolve, { once: true }));

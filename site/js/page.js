@@ -29,6 +29,7 @@ class Page extends PageElement {
     const current = new PageState(() => this.requestUpdate());
     this.current = current;
     this.shown = '';
+    this.started = Promise.resolve();
     /** @type {Record<string, (event: CustomEvent) => void>} what the visitor asks for, somewhere in the page */
     const asked = {
       'pl-model': ({ detail }) => current.chooseModel(detail),
@@ -48,7 +49,7 @@ class Page extends PageElement {
   /** @override */
   connectedCallback() {
     super.connectedCallback();
-    this.current.start();
+    this.started = this.current.start();
   }
 
   /** @override */
@@ -107,4 +108,4 @@ class Page extends PageElement {
 await setLocale(chooseLocale());
 customElements.define('pl-page', Page);
 const page = /** @type {Page} */ (document.querySelector('pl-page'));
-keepOffline(() => ['starting', 'choosing'].includes(page.current.state.kind));
+keepOffline(() => ['starting', 'choosing'].includes(page.current.state.kind), page.started);
