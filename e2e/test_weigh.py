@@ -47,7 +47,8 @@ def test_no_model_is_ready_before_it_has_come(visit: Visit, isolated_site: str) 
     )
     for verdict in (fast, slow):
         seconds = verdict["seconds"]
-        assert seconds["load"]["value"] >= seconds["download"]["value"]
+        for end in ("low", "value", "high"):
+            assert seconds["load"][end] >= seconds["download"][end]
     assert slow["seconds"]["download"]["value"] > fast["seconds"]["download"]["value"] > 0
 
 
@@ -86,7 +87,7 @@ def test_every_number_is_an_interval_that_says_what_it_is(visit: Visit, isolated
         # The first sentences take longer, while the browser compiles, and should not surprise.
         first = verdict["seconds"]["first_token"]
         above, below = first["high"] / first["value"], first["value"] / first["low"]
-        assert above / below == pytest.approx(1 if id == CHAT else 2)
+        assert above / below == pytest.approx(1 if id == CHAT else 2.5)
         planned = visit.run_module(
             "return await pesoleve.plan(argument.id, { device: 'wasm' });", {"id": id}
         )

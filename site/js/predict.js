@@ -65,7 +65,7 @@ const WITHIN = { memory: 1.15, load: 2, first_token: 2.5, tokens_per_second: 2 }
 const WITHIN_GPU = { first_token: 3, tokens_per_second: 2.5 };
 const WITHIN_TIMED = { first_token: 2, tokens_per_second: 1.6 };
 /** And how much longer the first few sentences may take, while the browser compiles. */
-const COMPILING = { writing: 1, reading: 2 };
+const COMPILING = { writing: 1, reading: 2.5 };
 
 /**
  * @param {Basis} basis
@@ -92,23 +92,16 @@ export function predict(basis, device, sizes) {
   const warm = plan.stored >= plan.model;
   const writes = model.task === 'text_generation';
   const machine = rates === null ? 1 : pace(rates);
-  const download = network === null ? null : arrives(toFetch, network, machine);
+  const way = warm ? about(0, 1) : network && wayOf(toFetch, network);
+  const download = warm ? way : way && arrives(toFetch, way, machine);
   const opening = OPENING[layout] * sizes.read_bytes;
-  // What has come is still to be worked on: the engine's own files, and the last of the model's.
-  const way = warm || network === null ? 0 : toFetch / network.value;
-  const arrival = warm ? 0 : (download?.value ?? 0);
   const engine = ENGINE_SECONDS[choice.threads > 1 ? 'together' : 'alone'];
-  const ready = Math.max(arrival, way + (engine + opening) / machine);
+  const own = (engine + opening) / machine;
   const speed = predictSpeed({ ...basis, rates }, device, sizes);
   return {
-    bytes: {
-      value: toFetch,
-      low: toFetch,
-      high: toFetch,
-      kind: /** @type {const} */ ('predicted'),
-    },
+    bytes: about(toFetch, 1),
     seconds: {
-      download: warm ? about(0, 1) : download,
+      download,
       // A load from the network is another than one from the disk.
       load:
         (warm
@@ -116,7 +109,8 @@ export function predict(basis, device, sizes) {
               'load',
               before.filter(({ network_bytes }) => network_bytes === 0),
             )
-          : null) ?? (download === null && !warm ? null : about(ready, WITHIN.load)),
+          : null) ??
+        (way && download && readyAfter(download, way, own)),
       first_token: measured('first_token') ?? speed.first_token,
     },
     tokens_per_second: writes ? (measured('tokens_per_second') ?? speed.tokens_per_second) : null,
@@ -215,17 +209,39 @@ function about(value, times, longer = 1) {
 /**
  * The way here and what is done with what has come go on at once, and the longer of the two counts most.
  *
- * @param {number} bytes @param {import('./network.js').Rate} rate
+ * @param {number} bytes @param {Figure} way here
  * @param {number} machine how many times as fast as the one of `REFERENCE`
  * @returns {Figure} seconds
  */
-function arrives(bytes, { value, low, high }, machine) {
+function arrives(bytes, way, machine) {
   const asking = ASKING_SECONDS + BEGINNING_SECONDS / machine;
   const handling = (ARRIVING * bytes) / machine;
   return {
-    value: asking + Math.hypot(bytes / value, handling),
-    low: asking / 2 + bytes / high,
-    high: 2 * asking + Math.hypot(bytes / low, 2 * handling),
+    value: asking + Math.hypot(way.value, handling),
+    low: asking / 2 + way.low,
+    high: 2 * asking + Math.hypot(way.high, 2 * handling),
+    kind: 'predicted',
+  };
+}
+
+/** @param {number} bytes @param {import('./network.js').Rate} rate @returns {Figure} seconds */
+function wayOf(bytes, { value, low, high }) {
+  return { value: bytes / value, low: bytes / high, high: bytes / low, kind: 'predicted' };
+}
+
+/**
+ * What has come is still to be worked on: the engine's own files, and the last of the model's.
+ *
+ * @param {Figure} arrival of all of it @param {Figure} way here @param {number} own seconds that loading takes
+ * @returns {Figure} seconds
+ */
+function readyAfter(arrival, way, own) {
+  const after = (/** @type {'value' | 'low' | 'high'} */ end, /** @type {number} */ times) =>
+    Math.max(arrival[end], way[end] + times * own);
+  return {
+    value: after('value', 1),
+    low: after('low', 1 / WITHIN.load),
+    high: after('high', WITHIN.load),
     kind: 'predicted',
   };
 }
