@@ -64,6 +64,7 @@ bench: vendor models browser $(STAMPS)/bench e2e/bench/node_modules/.package-loc
 	$(RUN)/python -m e2e.bench.chat
 	$(RUN)/python -m e2e.bench.cold
 	$(RUN)/python -m e2e.bench.judge
+	$(RUN)/python -m e2e.bench.judge_page
 	$(RUN)/python -m e2e.bench.lab
 
 setup: $(STAMPS)/python $(DATA) node_modules/.package-lock.json ## Install Python's and npm's packages

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from .bench.judge_cases import CHAT, Case, cases, shapes
+from .bench.judge_page import Seen
+from .bench.judge_page import report as report_of_page
 from .bench.judge_report import pairs, report
 
 
@@ -85,3 +87,22 @@ def test_every_built_model_on_every_thread_cpu_and_connection() -> None:
         }  # fmt: skip
     assert {case.dtype for case in found} >= {"fp32", "q3", "q4"}
     assert Case("minilm-l6", "wasm", "q4", 2, 1, 5) in found
+
+
+def seen(predicted: float, got: float, later: float) -> Seen:
+    told = {"low": 0.5 * predicted, "value": predicted, "high": 2 * predicted}
+    pairs = (
+        {
+            "predicted": {"load": told, "first_token": told},
+            "measured": {"load": got, "first_token": answer},
+        }
+        for answer in (got, later)
+    )
+    return Seen("minilm-l6", "q4", None, 1, False, *pairs)
+
+
+def test_what_the_page_says_is_judged_as_it_says_it() -> None:
+    told = report_of_page([seen(1, 1.25, 1), seen(1, 4, 2)])
+    assert "| ready, s | 2 | 48% | 50% |" in told
+    assert "| a sentence after typing, s | 2 | 25% | 100% |" in told
+    assert "| first, this machine | 1 |  | 1 → 4 * | 1 → 4 * |  |  | 1 → 2 |" in told
