@@ -9,7 +9,7 @@ from posixpath import dirname, join, normpath
 from pesoleve import site_files
 
 SITE = Path(__file__).parents[2] / "site"
-LISTED = set(re.findall(r'"([^"]+)": "[0-9a-f]{64}"', site_files.script(SITE)))
+LISTED = set(re.findall(r'"([^"]+)": "[0-9a-f]{32}"', site_files.script(SITE)))
 
 NAMED = {
     ".html": r'(?:href|src)="([^"#:]+)"',
