@@ -100,10 +100,16 @@ def visit(
     context: BrowserContext, site: str, id: str, dtype: str, megabits: int | None, slower: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Look at the card, load the model, use it; return both pairs."""
-    page = context.new_page()
+    with context.new_page() as page:
+        return look_and_load(page, site, id, dtype, megabits, slower)
+
+
+def look_and_load(
+    page: Page, site: str, id: str, dtype: str, megabits: int | None, slower: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
     page.set_default_timeout(TIMEOUT)
     if megabits is not None:
-        tell_browser(context.new_cdp_session(page), megabits, LATENCY_SECONDS)
+        tell_browser(page.context.new_cdp_session(page), megabits, LATENCY_SECONDS)
     page.goto(f"{site}icon.svg")  # so that there is a renderer to be slowed
     with slowed(renderers(), slower):
         Visit(page).open(site, f"?model={id}")
@@ -121,9 +127,7 @@ def visit(
         pair = kept(page, id)
         page.evaluate(TYPE, TYPED)
         page.wait_for_timeout(LOOKING_MILLISECONDS)
-        later = kept(page, id)
-    page.close()
-    return pair, later
+        return pair, kept(page, id)
 
 
 def kept(page: Page, id: str) -> dict[str, Any]:

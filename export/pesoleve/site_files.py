@@ -25,6 +25,7 @@ RUNTIMES = tuple(
 """Megabytes, of which a visitor may need none: these are kept when they are first used."""
 
 DIGITS = 32
+"""Of a hash, in hexadecimal: ``hash`` in ``site/service_worker.js`` keeps as many."""
 
 _digests: dict[tuple[str, int, int], str] = {}
 

@@ -51,7 +51,7 @@ export async function keepOffline(isIdle, shown) {
   };
   serviceWorker.addEventListener('controllerchange', isolate);
   await loaded();
-  // The page that is to be reloaded measures nothing that would be kept.
+  // A page that is to be reloaded is measured then, with its threads.
   if (self.crossOriginIsolated) await shown;
   try {
     await serviceWorker.register(SERVICE_WORKER, { updateViaCache: 'none' });
